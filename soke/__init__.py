@@ -1,0 +1,1 @@
+"""SOKE: written text in, signing 3D avatars out."""

@@ -1,0 +1,1 @@
+"""The SMPL-X body: layer, joint sets, rigid alignment."""

@@ -1,0 +1,1 @@
+"""Annotations, pose files, statistics, token files, data sets and loaders."""

@@ -1,0 +1,1 @@
+"""DTW, reconstruction, generation and retrieval scores."""

@@ -1,0 +1,1 @@
+"""The sign dictionary and the search for signs in a text."""

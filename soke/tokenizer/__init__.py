@@ -1,0 +1,1 @@
+"""Motion to tokens and back, one VQ-VAE a part."""

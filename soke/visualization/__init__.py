@@ -1,0 +1,1 @@
+"""Mesh images, captions and video."""
