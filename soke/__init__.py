@@ -1,1 +1,15 @@
 """SOKE: written text in, signing 3D avatars out."""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"
+__all__ = ["load_tokenizer"]
+
+
+def __getattr__(name: str) -> object:
+    # Deferred, so that importing soke stays instant and touches nothing.
+    if name == "load_tokenizer":
+        from soke.tokenizer import load_tokenizer
+
+        return load_tokenizer
+    raise AttributeError(f"module 'soke' has no attribute {name!r}")

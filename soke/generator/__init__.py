@@ -1,1 +1,15 @@
 """Text to tokens: vocabulary, prompts, multi-head mBART, decoding."""
+
+from soke.generator.decoding import generate
+from soke.generator.model import MultiHeadGenerator, read_config
+from soke.generator.prompts import PromptBuilder, TokenSample
+from soke.generator.vocabulary import Vocabulary
+
+__all__ = [
+    "MultiHeadGenerator",
+    "PromptBuilder",
+    "TokenSample",
+    "Vocabulary",
+    "generate",
+    "read_config",
+]

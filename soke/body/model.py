@@ -1,0 +1,257 @@
+"""SMPL-X: from the 133 modelled features to vertices, joints and scored points.
+
+The licensed model is used where the user has put it, else the free stand-in that ships with the
+package (same file format, see assets/NOTICE). Files are read without unpickling anything but
+arrays; skinning itself is that of the `smplx` package, against which it is tested.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from smplx.lbs import (
+    batch_rigid_transform,
+    batch_rodrigues,
+    find_dynamic_lmk_idx_and_bcoords,
+    vertices2landmarks,
+)
+from smplx.utils import find_joint_kin_chain
+from smplx.vertex_ids import vertex_ids
+from smplx.vertex_joint_selector import VertexJointSelector
+from torch import Tensor, nn
+
+from soke.body.points import POINT_SETS, Point
+from soke.files import safe_load_pickle
+from soke.parts import features_to_frames, frame_slices
+from soke.structures import BodyOutput
+
+#: The one signer shape that every clip is shown with (the method's evaluation protocol).
+SIGNER_BETAS = (
+    -0.07284723, 0.1795129, -0.27608207, 0.135155, 0.10748172,
+    0.16037364, -0.01616933, -0.03450319, 0.01369138, 0.01108842,
+)  # fmt: skip
+STAND_IN = Path(__file__).parent / "assets" / "smplx" / "SMPLX_NEUTRAL.npz"
+_EXPRESSION_START = 300  # full files have 300 shape directions before the expression
+_NECK = 12
+_CHUNK = 256  # frames skinned at once: bounds memory, keeps matrices large
+
+
+def locate_body_model(folder: str | Path = "deps/smpl_models") -> Path:
+    """The licensed model under ``folder`` (``smplx/SMPLX_NEUTRAL.npz`` or ``.pkl``), if it is
+    there, else the stand-in that ships with the package."""
+    for name in ("SMPLX_NEUTRAL.npz", "SMPLX_NEUTRAL.pkl"):
+        path = Path(folder) / "smplx" / name
+        if path.exists():
+            return path
+    return STAND_IN
+
+
+def body_name(path: Path) -> str:
+    """What a score or picture says about its body."""
+    return "stand-in body (not SMPL-X)" if path == STAND_IN else f"SMPL-X neutral ({path.name})"
+
+
+def read_body_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a model file, without executing anything in it."""
+    if path.suffix == ".pkl":
+        content = safe_load_pickle(path)
+        return {key: value for key, value in content.items() if isinstance(value, np.ndarray)}
+    arrays = {}
+    with np.load(path, allow_pickle=False) as file:
+        for key in file.files:
+            try:
+                arrays[key] = file[key]
+            except ValueError:  # an object array: the licensed file carries some that nobody needs
+                continue
+    return arrays
+
+
+@dataclass(frozen=True)
+class _Surface:
+    """The vertices that one kind of output needs."""
+
+    template: Tensor  # [V, 3], the signer's shape included
+    expression: Tensor  # [V, 3, 10]
+    correctives: Tensor | None  # [486, 3 V], None where they are all zero
+    weights: Tensor  # [V, 55]
+
+
+class BodyModel(nn.Module):
+    """The neutral body in the fixed signer shape, root and lower body at rest, relaxed hand mean.
+
+    ``name`` says which body it is, ``faces`` [F, 3] are its triangles.
+    """
+
+    def __init__(self, path: str | Path | None = None) -> None:
+        super().__init__()
+        self.path = Path(path) if path is not None else STAND_IN
+        self.name = body_name(self.path)
+        arrays = read_body_arrays(self.path)
+        self.faces = arrays["f"].astype(np.int64)
+        self.parents = [-1, *(int(parent) for parent in arrays["kintree_table"][0, 1:])]
+        self.dominant_joint = arrays["weights"].argmax(axis=1)  # [V]
+        self._register(arrays)
+        self._register_landmarks(arrays)
+        self._register_points()
+
+    def _register(self, arrays: dict[str, np.ndarray]) -> None:
+        def buffer(name: str, value: np.ndarray) -> None:
+            self.register_buffer(name, torch.as_tensor(np.asarray(value, dtype=np.float32)))
+
+        directions = arrays["shapedirs"]
+        start = _EXPRESSION_START if directions.shape[-1] > 20 else 10
+        buffer("betas", SIGNER_BETAS)
+        buffer("template", arrays["v_template"] + directions[..., :10] @ np.array(SIGNER_BETAS))
+        buffer("expression", directions[..., start : start + 10])
+        buffer("weights", arrays["weights"])
+        buffer("regressor", arrays["J_regressor"])
+        correctives = arrays["posedirs"].reshape(-1, arrays["posedirs"].shape[-1]).T
+        self.has_correctives = bool(correctives.any())
+        buffer("correctives", correctives if self.has_correctives else np.zeros((486, 0)))
+        hands = np.concatenate([arrays["hands_meanl"], arrays["hands_meanr"]])
+        buffer("hand_mean", hands.reshape(-1))
+
+    def _register_landmarks(self, arrays: dict[str, np.ndarray]) -> None:
+        for name in ("lmk_faces_idx", "dynamic_lmk_faces_idx"):
+            self.register_buffer(name, torch.as_tensor(arrays[name].astype(np.int64)))
+        for name in ("lmk_bary_coords", "dynamic_lmk_bary_coords"):
+            self.register_buffer(name, torch.as_tensor(arrays[name].astype(np.float32)))
+        self.register_buffer("face_index", torch.as_tensor(self.faces))
+        chain = find_joint_kin_chain(_NECK, self.parents)
+        self.register_buffer("neck_chain", torch.as_tensor(chain))
+        selector = VertexJointSelector(vertex_ids=vertex_ids["smplx"])
+        self.register_buffer("extra_vertices", selector.extra_joints_idxs)
+
+    def _register_points(self) -> None:
+        """Find the few vertices that the point sets depend on: posing only them is much faster."""
+        needed = {i for points in POINT_SETS.values() for p in points.points for i in self._uses(p)}
+        self.register_buffer("point_vertices", torch.tensor(sorted(needed)))
+        position = {vertex: i for i, vertex in enumerate(sorted(needed))}
+        for points in POINT_SETS.values():
+            # Each point is a weighted sum of [needed vertices, 55 joints].
+            mixture = torch.zeros(len(points.points), len(position) + len(self.parents))
+            for row, point in enumerate(points.points):
+                kind, index = point
+                if kind == "joint" and index < len(self.parents):
+                    mixture[row, len(position) + index] = 1
+                    continue
+                for vertex in self._uses(point):
+                    weight = self.regressor[index, vertex] if kind == "row" else 1.0
+                    mixture[row, position[vertex]] = weight
+            self.register_buffer(f"mixture_{points.name}", mixture)
+
+    def _uses(self, point: Point) -> list[int]:
+        kind, index = point
+        if kind == "row":
+            return self.regressor[index].nonzero()[:, 0].tolist()
+        if kind == "vertex":
+            return [index]
+        if index < len(self.parents):
+            return []
+        return [int(self.extra_vertices[index - len(self.parents)])]
+
+    def _surface(self, vertices: Tensor | slice = slice(None)) -> _Surface:
+        correctives = None
+        if self.has_correctives:
+            columns = self.correctives.view(len(self.correctives), -1, 3)[:, vertices]
+            correctives = columns.reshape(len(self.correctives), -1)
+        return _Surface(
+            self.template[vertices], self.expression[vertices], correctives, self.weights[vertices]
+        )
+
+    def full_pose(self, motion: Tensor) -> tuple[Tensor, Tensor]:
+        """Axis-angles of the 55 joints [N, 55, 3] and expression [N, 10] of features [N, 133]."""
+        frames, where = features_to_frames(motion, self.betas), frame_slices()
+        eyes = frames.new_zeros(len(frames), 6)
+        hands = torch.cat(
+            [frames[:, where["smplx_lhand_pose"]], frames[:, where["smplx_rhand_pose"]]], dim=1
+        )
+        pose = torch.cat(
+            [
+                frames[:, where["smplx_root_pose"]],
+                frames[:, where["smplx_body_pose"]],
+                frames[:, where["smplx_jaw_pose"]],
+                eyes,
+                hands + self.hand_mean,
+            ],
+            dim=1,
+        )
+        return pose.view(len(frames), -1, 3), frames[:, where["smplx_expr"]]
+
+    def _skeleton(self, motion: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Rotations [N,55,3,3], joints [N,55,3], relative transforms [N,55,4,4], expression."""
+        pose, expression = self.full_pose(motion)
+        rotations = batch_rodrigues(pose.reshape(-1, 3)).view(len(pose), -1, 3, 3)
+        directions = torch.einsum("jv,vce->jce", self.regressor, self.expression)
+        rest = self.regressor @ self.template + torch.einsum("jce,ne->njc", directions, expression)
+        parents = torch.tensor(self.parents, device=motion.device)
+        joints, transforms = batch_rigid_transform(rotations, rest, parents)
+        return rotations, joints, transforms, expression
+
+    @staticmethod
+    def _skin(
+        surface: _Surface, rotations: Tensor, transforms: Tensor, expression: Tensor
+    ) -> Tensor:
+        """Posed vertices [N, V, 3]."""
+        count, size = len(rotations), len(surface.template)
+        shaped = surface.template + torch.einsum("vce,ne->nvc", surface.expression, expression)
+        if surface.correctives is not None:
+            bend = rotations[:, 1:] - torch.eye(3, device=rotations.device)
+            shaped = shaped + (bend.reshape(count, -1) @ surface.correctives).view(count, size, 3)
+        blended = surface.weights @ transforms[:, :, :3].reshape(count, -1, 12)
+        blended = blended.view(count, size, 3, 4)
+        return (blended[..., :3] @ shaped[..., None])[..., 0] + blended[..., 3]
+
+    @torch.no_grad()
+    def forward(self, motion: Tensor) -> BodyOutput:
+        """Vertices [N, 10475, 3] and joints [N, 144, 3] in metres of features [N, 133]."""
+        surface, vertices, joints = self._surface(), [], []
+        for chunk in motion.split(_CHUNK):
+            rotations, skeleton, transforms, expression = self._skeleton(chunk)
+            posed = self._skin(surface, rotations, transforms, expression)
+            vertices.append(posed)
+            joints.append(self._all_joints(posed, skeleton, chunk))
+        return BodyOutput(torch.cat(vertices), torch.cat(joints))
+
+    @torch.no_grad()
+    def vertices(self, motion: Tensor) -> Tensor:
+        """Vertices [N, 10475, 3] alone."""
+        surface, vertices = self._surface(), []
+        for chunk in motion.split(_CHUNK):
+            rotations, _, transforms, expression = self._skeleton(chunk)
+            vertices.append(self._skin(surface, rotations, transforms, expression))
+        return torch.cat(vertices)
+
+    @torch.no_grad()
+    def scored_points(self, motion: Tensor) -> dict[str, Tensor]:
+        """The points of each point set, ``{name: [N, J, 3]}`` in metres, root first."""
+        surface = self._surface(self.point_vertices)
+        sources = []
+        for chunk in motion.split(4 * _CHUNK):
+            rotations, joints, transforms, expression = self._skeleton(chunk)
+            posed = self._skin(surface, rotations, transforms, expression)
+            sources.append(torch.cat([posed, joints], dim=1))
+        source = torch.cat(sources)
+        return {name: getattr(self, f"mixture_{name}") @ source for name in POINT_SETS}
+
+    def _all_joints(self, vertices: Tensor, skeleton: Tensor, motion: Tensor) -> Tensor:
+        count = len(vertices)
+        faces = self.lmk_faces_idx.expand(count, -1)
+        weights = self.lmk_bary_coords.expand(count, -1, -1)
+        contour_faces, contour_weights = find_dynamic_lmk_idx_and_bcoords(
+            vertices,
+            self.full_pose(motion)[0].reshape(count, -1),
+            self.dynamic_lmk_faces_idx,
+            self.dynamic_lmk_bary_coords,
+            self.neck_chain,
+        )
+        landmarks = vertices2landmarks(
+            vertices,
+            self.face_index,
+            torch.cat([faces, contour_faces], dim=1),
+            torch.cat([weights, contour_weights], dim=1),
+        )
+        return torch.cat([skeleton, vertices[:, self.extra_vertices], landmarks], dim=1)

@@ -1,0 +1,52 @@
+"""Which points of the body are scored.
+
+A point set is a row of a table; its first point is the root that both bodies are aligned on. Body
+points are SMPL-X joints; hand points are regressed from the vertices (rows of the joint regressor)
+with the finger-tip vertices put in (the method's evaluation protocol).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+#: Entries of a point set: ("joint", i) is SMPL-X joint i of the 144; ("row", i) is row i of the
+#: joint regressor applied to the posed vertices; ("vertex", i) is a posed vertex.
+Point = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class PointSet:
+    """``points[0]`` is the root; ``scored`` are the positions in ``points`` that count."""
+
+    name: str
+    points: tuple[Point, ...]
+    scored: tuple[int, ...]
+
+
+def _hand(wrist: int, fingers: tuple[tuple[int, int], ...]) -> tuple[Point, ...]:
+    """Wrist row, then per finger three regressor rows from ``first`` on and the tip vertex."""
+    points: list[Point] = [("row", wrist)]
+    for first, tip in fingers:
+        points += [("row", first), ("row", first + 1), ("row", first + 2), ("vertex", tip)]
+    return tuple(points)
+
+
+# Neck, shoulders, elbows, wrists; ears, eyes, nose. The root is the pelvis.
+_BODY_JOINTS = (12, 16, 17, 18, 19, 20, 21, 59, 58, 57, 56, 55)
+# thumb, index, middle, ring, little finger
+_LEFT_FINGERS = ((37, 5361), (25, 4933), (28, 5058), (34, 5169), (31, 5286))
+_RIGHT_FINGERS = ((52, 8079), (40, 7669), (43, 7794), (49, 7905), (46, 8022))
+
+POINT_SETS: dict[str, PointSet] = {
+    points.name: points
+    for points in (
+        PointSet(
+            "body", (("joint", 0), *(("joint", j) for j in _BODY_JOINTS)), tuple(range(1, 13))
+        ),
+        PointSet("lhand", _hand(20, _LEFT_FINGERS), tuple(range(21))),
+        PointSet("rhand", _hand(21, _RIGHT_FINGERS), tuple(range(21))),
+    )
+}
+
+#: Scores that are the mean of others.
+COMBINED: dict[str, tuple[str, ...]] = {"hands": ("lhand", "rhand")}

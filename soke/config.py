@@ -1,0 +1,205 @@
+"""YAML files and the command line as one checked configuration.
+
+``configs/default.yaml`` is the schema: a key that is not in it is an error that names the nearest
+known key. Values are never evaluated as code.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import importlib
+import inspect
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from soke.files import require
+
+log = logging.getLogger(__name__)
+
+SCHEMA = Path(__file__).parents[1] / "configs" / "default.yaml"
+STAGES = ("vae", "lm_pretrain", "lm_instruct")
+#: Sections whose keys are the user's own names.
+_OPEN_SECTIONS = ("CORPORA",)
+#: Keys of the method's public release that have no meaning here.
+_RELEASE_ONLY = {
+    "FULL_CONFIG", "RENDER.BLENDER_PATH", "TRAIN.DATASETS", "EVAL.DATASETS", "TEST.DATASETS",
+    "TRAIN.LOAD_PATH", "TRAIN.instruction_type", "TEST.COUNT_TIME", "METRIC.FORCE_IN_METER",
+    "METRIC.DIST_SYNC_ON_STEP", "METRIC.MM_NUM_SAMPLES", "METRIC.MM_NUM_REPEATS",
+    "METRIC.MM_NUM_TIMES", "METRIC.DIVERSITY_TIMES", "DATASET.target", "DATASET.SMPL_PATH",
+    "DATASET.TASK_PATH", "DATASET.TRANSFORM_PATH", "DATASET.WORD_VERTILIZER_PATH",
+    "LOSS.LAMBDA_LATENT", "LOSS.LAMBDA_KL", "LOSS.LAMBDA_REC", "LOSS.LAMBDA_JOINT",
+    "LOSS.TYPE", "USE_RICH",
+}  # fmt: skip
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be used; the message names the file or key and a remedy."""
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> DictConfig:
+    """Read a YAML file with all it builds on, apply ``KEY=VALUE`` overrides, check, resolve."""
+    path = require(path, "The configuration", "Name a YAML file with --cfg, see configs/")
+    config = OmegaConf.merge(OmegaConf.load(SCHEMA), _load_with_bases(path))
+    for override in overrides:
+        key, separator, value = override.partition("=")
+        if not separator:
+            raise ConfigError(f"{override!r} is not of the form KEY=VALUE")
+        _check_keys(OmegaConf.from_dotlist([f"{key}=0"]), "the command line")
+        try:
+            config = OmegaConf.merge(config, OmegaConf.from_dotlist([f"{key}={value}"]))
+        except OmegaConfBaseException as error:
+            raise ConfigError(f"cannot set {override!r}: {error}") from None
+    try:
+        OmegaConf.resolve(config)
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{path}: {error}") from None
+    _check_values(config)
+    return config
+
+
+def _load_with_bases(path: Path) -> DictConfig:
+    try:
+        own = OmegaConf.load(path)
+    except Exception as error:  # yaml raises a family of its own
+        raise ConfigError(f"{path} is not readable as YAML: {error}") from None
+    bases = own.pop("BASES", [])
+    _check_keys(own, str(path))
+    merged = OmegaConf.create()
+    for base in bases:
+        base_path = require(path.parent / base, f"The base of {path}", "Correct its BASES")
+        merged = OmegaConf.merge(merged, _load_with_bases(base_path))
+    return OmegaConf.merge(merged, own)
+
+
+def _check_keys(config: DictConfig, where: str) -> None:
+    schema = OmegaConf.load(SCHEMA)
+    known = _paths(schema)
+    for key in _paths(config):
+        if key in known or _is_open(key):
+            continue
+        if key in _RELEASE_ONLY or any(key.startswith(f"{name}.") for name in _RELEASE_ONLY):
+            log.warning("%s: %s has no meaning here and is ignored", where, key)
+            OmegaConf.update(config, key, None, merge=False)
+            _remove(config, key)
+            continue
+        nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.0)[0]
+        raise ConfigError(f"{where}: unknown key {key!r}; did you mean {nearest!r}?")
+
+
+def _remove(config: DictConfig, key: str) -> None:
+    parent, _, last = key.rpartition(".")
+    node = OmegaConf.select(config, parent) if parent else config
+    node.pop(last)
+
+
+def _is_open(key: str) -> bool:
+    return ".params." in f"{key}." or key.split(".")[0] in _OPEN_SECTIONS
+
+
+def _paths(config: DictConfig, prefix: str = "") -> list[str]:
+    paths = []
+    for key in config:
+        path = f"{prefix}{key}"
+        paths.append(path)
+        node = config._get_node(key)
+        if isinstance(node, DictConfig) and not node._is_none():
+            paths += _paths(node, f"{path}.")
+    return paths
+
+
+def _check_values(config: DictConfig) -> None:
+    if config.TRAIN.STAGE not in STAGES:
+        raise ConfigError(f"TRAIN.STAGE is {config.TRAIN.STAGE!r}; choose one of {list(STAGES)}")
+    for key in ("TRAIN.BATCH_SIZE", "TRAIN.END_EPOCH", "EVAL.BATCH_SIZE", "TEST.BATCH_SIZE",
+                "NUM_NODES", "LOGGER.VAL_EVERY_STEPS"):  # fmt: skip
+        value = OmegaConf.select(config, key)
+        if not isinstance(value, int) or value < 1:
+            raise ConfigError(f"{key} is {value!r}; it must be a whole number above 0")
+
+
+def apply_debug(config: DictConfig) -> None:
+    """Shrink a run so that it touches every stage within moments, away from real results.
+
+    Outputs go to ``debug`` folders; a tokenizer or token folder of an earlier debug run is used
+    where there is one, else the real one.
+    """
+    real, debug = config.OUTPUT.EXPERIMENTS, f"{config.OUTPUT.EXPERIMENTS}/debug"
+    config.OUTPUT.EXPERIMENTS = debug
+    config.OUTPUT.VISUALIZE = f"{config.OUTPUT.VISUALIZE}/debug"
+    config.TEST.FOLDER = f"{config.TEST.FOLDER}/debug"
+    candidate = config.TRAIN.PRETRAINED_VAE.replace(f"{real}/", f"{debug}/", 1)
+    if Path(candidate).exists():
+        config.TRAIN.PRETRAINED_VAE = candidate
+    config.DATASET.CODE_PATH = f"{config.DATASET.CODE_PATH}-debug"
+    config.TRAIN.END_EPOCH = 2
+    config.LOGGER.VAL_EVERY_STEPS = 1
+    for section in (config.TRAIN, config.EVAL, config.TEST):
+        section.NUM_WORKERS = 0
+        section.BATCH_SIZE = min(section.BATCH_SIZE, 4)
+    config.RENDER.CLIPS = 1
+
+
+#: Clips of a split that a debug run uses.
+DEBUG_CLIPS = 8
+
+
+def parse_command_line(
+    description: str,
+    extend: Callable[[argparse.ArgumentParser], None] | None = None,
+    arguments: Sequence[str] | None = None,
+) -> tuple[DictConfig, argparse.Namespace]:
+    """The options that all verbs share, plus those that ``extend`` adds."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--cfg", required=True, help="a YAML file, such as configs/soke.yaml")
+    parser.add_argument("--nodebug", action="store_true", help="the real run, not a short trial")
+    parser.add_argument("--batch_size", type=int, help="of training, and of the test verb")
+    parser.add_argument("--device", type=int, nargs="+", help="GPU indices")
+    parser.add_argument("--num_nodes", type=int)
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="any configuration value")
+    if extend is not None:
+        extend(parser)
+    options = parser.parse_intermixed_args(arguments)
+    config = load_config(options.cfg, options.overrides)
+    if options.batch_size is not None:
+        config.TRAIN.BATCH_SIZE = config.TEST.BATCH_SIZE = options.batch_size
+    if options.device is not None:
+        config.DEVICE = options.device
+    if options.num_nodes is not None:
+        config.NUM_NODES = options.num_nodes
+    config.DEBUG = not options.nodebug
+    _check_values(config)
+    if config.DEBUG:
+        apply_debug(config)
+    return config, options
+
+
+def plain(node: DictConfig | ListConfig) -> object:
+    """A configuration node as plain dicts, lists and values."""
+    return OmegaConf.to_container(node, resolve=True)
+
+
+def locate(target: str) -> Callable[..., object]:
+    """Import what a ``target`` names: a dotted path, or a bare name of ``torch.optim``."""
+    module, _, name = target.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module or "torch.optim"), name)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"target {target!r} cannot be imported: {error}") from None
+
+
+def check_params(target: str, params: dict[str, object]) -> Callable[..., object]:
+    """The callable that ``target`` names, after checking that it takes ``params``."""
+    function = locate(target)
+    accepted = inspect.signature(function).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in accepted.values()):
+        return function
+    for name in params:
+        if name not in accepted:
+            nearest = difflib.get_close_matches(name, accepted, n=1, cutoff=0.0)[0]
+            raise ConfigError(f"{target} takes no {name!r}; did you mean {nearest!r}?")
+    return function

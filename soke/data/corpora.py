@@ -1,0 +1,50 @@
+"""A corpus is a row of the configuration: where it lies, how it is laid out, what it speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """One data set and its pair of languages.
+
+    ``layout`` names the reader (`soke.data.annotations`); ``text_language`` and ``sign_language``
+    are vocabulary tokens such as ``en_XX`` and ``en_ASL``; ``keyword_prompt`` introduces a
+    retrieved sign (``{i}`` is its number); ``language`` is the ISO code that a user types.
+    """
+
+    name: str
+    layout: str
+    root: str
+    text_language: str
+    sign_language: str
+    keyword_prompt: str
+    language: str
+    fps: int = 25  # frames a second of its motion, after thinning
+    signs: str | None = None  # list of isolated signs, relative to the root
+    dictionary: str | None = None  # word2code.json
+
+
+def select_corpora(names: str, table: Mapping[str, Corpus]) -> list[Corpus]:
+    """Resolve ``DATASET_NAME`` such as ``how2sign_csl_phoenix`` against the table of corpora.
+
+    Raises ``ValueError`` for an empty name or one that is not in the table.
+    """
+    wanted = [name for name in names.split("_") if name]
+    unknown = [name for name in wanted if name not in table]
+    if not wanted or unknown:
+        raise ValueError(
+            f"DATASET.H2S.DATASET_NAME is {names!r}; join any of {sorted(table)} by underscores"
+        )
+    return [table[name] for name in table if name in wanted]
+
+
+def corpus_of_language(language: str, corpora: list[Corpus]) -> Corpus:
+    """The corpus whose text is in ``language`` (ISO code). Raises ``ValueError`` if none is."""
+    for corpus in corpora:
+        if corpus.language == language:
+            return corpus
+    known = [corpus.language for corpus in corpora]
+    raise ValueError(f"no configured data set has texts in {language!r}; choose one of {known}")
