@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -63,6 +64,16 @@ class PoseBatch(_Movable):
     @property
     def lengths(self) -> Tensor:  # [B]
         return self.mask.sum(dim=1)
+
+
+@dataclass(frozen=True)
+class TokenSample:
+    """A text and, where known, its motion tokens."""
+
+    name: str
+    corpus: str
+    text: str
+    tokens: np.ndarray | None = None  # [S, P]
 
 
 @dataclass(frozen=True)

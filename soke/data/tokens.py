@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,25 @@ from soke.parts import PartTable
 
 def token_path(folder: str | Path, corpus: str, name: str) -> Path:
     return Path(folder) / corpus / f"{name}.npy"
+
+
+def claim_folder(folder: str | Path, tokenizer: str) -> None:
+    """Note in ``folder/manifest.json`` which tokenizer (its checksum) the tokens come from.
+
+    Raises ``ValueError`` when tokens of another tokenizer are there: the two must not mix.
+    """
+    path = Path(folder) / "manifest.json"
+    if path.exists():
+        other = json.loads(path.read_text(encoding="utf-8"))["tokenizer"]
+        if other != tokenizer:
+            raise ValueError(
+                f"{folder} holds tokens of another tokenizer (checksum {other[:12]}, not "
+                f"{tokenizer[:12]}). Remove the folder, or write elsewhere with "
+                "DATASET.CODE_PATH=..."
+            )
+        return
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps({"tokenizer": tokenizer}), encoding="utf-8")
 
 
 def write_tokens(path: Path, tokens: np.ndarray) -> None:

@@ -2,13 +2,12 @@
 
 from soke.generator.decoding import generate
 from soke.generator.model import MultiHeadGenerator, read_config
-from soke.generator.prompts import PromptBuilder, TokenSample
+from soke.generator.prompts import PromptBuilder
 from soke.generator.vocabulary import Vocabulary
 
 __all__ = [
     "MultiHeadGenerator",
     "PromptBuilder",
-    "TokenSample",
     "Vocabulary",
     "generate",
     "read_config",

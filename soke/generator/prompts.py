@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,20 +11,10 @@ import torch
 from soke.data.corpora import Corpus
 from soke.generator.vocabulary import EOS, PAD, Vocabulary
 from soke.retrieval import KeywordSearch
-from soke.structures import TokenBatch
+from soke.structures import TokenBatch, TokenSample
 
 #: What a prompt template writes where the text goes.
 TEXT_SLOT = "<Caption_Placeholder>"
-
-
-@dataclass(frozen=True)
-class TokenSample:
-    """A text and, where known, its motion tokens [S, P]."""
-
-    name: str
-    corpus: str
-    text: str
-    tokens: np.ndarray | None = None
 
 
 class PromptBuilder:

@@ -2,5 +2,6 @@
 
 from soke.retrieval.dictionary import SignDictionary
 from soke.retrieval.search import Keyword, KeywordSearch
+from soke.retrieval.spelling import spell
 
-__all__ = ["Keyword", "KeywordSearch", "SignDictionary"]
+__all__ = ["Keyword", "KeywordSearch", "SignDictionary", "spell"]

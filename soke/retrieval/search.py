@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from soke.retrieval.dictionary import SignDictionary
+from soke.retrieval.spelling import spell
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,8 @@ class KeywordSearch:
     """Whole words of a text that are in the dictionary of the text's corpus, in text order.
 
     A word is a run of letters and digits, compared in lower case; parts of words never match. With
-    ``spell_unknown`` a word that is not in the dictionary is spelled with the dictionary's
-    one-character entries. At most ``max_keywords`` signs of at most ``max_tokens`` steps are kept.
+    ``spell_unknown`` a word that is not in the dictionary is spelled with its letters' entries, if
+    all of them are there. At most ``max_keywords`` signs of at most ``max_tokens`` steps are kept.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class KeywordSearch:
             if word in dictionary:
                 found.append(word)
             elif self.spell_unknown:
-                found += [letter for letter in word if letter in dictionary]
+                found += spell(word, dictionary) or []
         return [
             Keyword(word, dictionary.lookup(word, self.max_tokens))
             for word in found[: self.max_keywords]

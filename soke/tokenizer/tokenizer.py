@@ -134,6 +134,14 @@ class PartTokenizer(nn.Module):
             ]
         )
 
+    @torch.no_grad()
+    def decode_to_motion(self, tokens: Sequence[Tensor]) -> list[Tensor]:
+        """SMPL-X parameters [4 S, 133] of token sequences [S, P], decoded as one padded batch."""
+        lengths = [len(sequence) for sequence in tokens]
+        padded = torch.nn.utils.rnn.pad_sequence(list(tokens), batch_first=True)
+        motion = self.denormalize(self.decode(padded, lengths))
+        return [motion[i, : n * FRAMES_PER_TOKEN] for i, n in enumerate(lengths)]
+
     def description(self) -> dict[str, object]:
         """Plain values from which `from_description` builds the same architecture."""
         return {"parts": self.parts.to_rows(), **self.arguments}

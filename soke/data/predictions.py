@@ -1,0 +1,68 @@
+"""Predictions on disk: one ``.npz`` a clip, plain arrays only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from soke.files import atomic_path, require
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A generated clip beside its reference."""
+
+    name: str
+    corpus: str
+    text: str
+    keywords: tuple[str, ...]  # retrieved dictionary words
+    tokens: np.ndarray  # [S, P]
+    generated: np.ndarray  # [T, 133], SMPL-X parameters
+    reference: np.ndarray  # [T', 133]
+
+
+def prediction_path(results: str | Path, corpus: str, name: str) -> Path:
+    return Path(results) / "predictions" / corpus / f"{name}.npz"
+
+
+def write_prediction(path: Path, prediction: Prediction) -> None:
+    with atomic_path(path) as temporary:
+        np.savez_compressed(
+            temporary,
+            name=prediction.name,
+            corpus=prediction.corpus,
+            text=prediction.text,
+            keywords=np.array(prediction.keywords, dtype=np.str_),
+            tokens=prediction.tokens,
+            generated=prediction.generated.astype(np.float32),
+            reference=prediction.reference.astype(np.float32),
+        )
+
+
+def read_predictions(results: str | Path, corpus: str) -> list[Prediction]:
+    """All predictions of a corpus, by name.
+
+    Raises `soke.files.MissingAssetError` where a test run saved none.
+    """
+    folder = require(
+        prediction_path(results, corpus, "x").parent,
+        "The predictions to show",
+        "Run `python -m test --task t2m` with TEST.SAVE_PREDICTIONS=true first",
+    )
+    predictions = []
+    for path in sorted(folder.rglob("*.npz")):
+        with np.load(path, allow_pickle=False) as file:
+            predictions.append(
+                Prediction(
+                    name=str(file["name"]),
+                    corpus=str(file["corpus"]),
+                    text=str(file["text"]),
+                    keywords=tuple(str(word) for word in file["keywords"]),
+                    tokens=file["tokens"],
+                    generated=file["generated"],
+                    reference=file["reference"],
+                )
+            )
+    return predictions

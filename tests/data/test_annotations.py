@@ -1,0 +1,200 @@
+import logging
+import os
+import pickle
+import time
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from soke.data import LAYOUTS, load_motion, read_annotations
+from soke.files import MissingAssetError
+from tests.data.conftest import COLUMNS, dump, motion
+
+NAMES = {
+    "how2sign": ["a1_3-8-rgb_front", "b_0-1-rgb_front"],
+    "csl": ["S000_P0_T00", "S001_P0_T00"],
+    "phoenix": ["train/26July_2010_tagesschau-6828", "train/01May_2011_heute-1"],
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("release", [1, 2])
+def test_clips_of_every_layout_and_release(write_corpus, layout, release):
+    corpus = write_corpus(layout)
+    corpus.annotate([(name, f" Text ä {i} ") for i, name in enumerate(NAMES[layout])])
+    write = corpus.write_frames if release == 1 else corpus.write_clip
+    for i, name in enumerate(NAMES[layout]):
+        write(name, motion(12, seed=i))
+    clips, dropped = read_annotations(layout, corpus.root, "train", corpus="mine")
+    assert [clip.name for clip in clips] == NAMES[layout] and not dropped
+    assert {(clip.corpus, clip.split) for clip in clips} == {("mine", "train")}
+    assert clips[1].text == "Text ä 1"
+    for i, clip in enumerate(clips):
+        np.testing.assert_array_equal(load_motion(clip), motion(12, seed=i))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_clip_files_come_first_and_folders_fill_in(write_corpus, layout):
+    corpus, (one, two) = write_corpus(layout), NAMES[layout]
+    corpus.annotate([(one, "a"), (two, "b")])
+    corpus.write_frames(one, motion(5, seed=1))
+    corpus.write_clip(one, motion(6, seed=2))
+    corpus.write_frames(two, motion(7, seed=3))
+    clips, _ = read_annotations(layout, corpus.root, "train")
+    assert [len(load_motion(clip)) for clip in clips] == [6, 7]
+
+
+def test_the_validation_split_of_phoenix_is_called_dev(write_corpus):
+    corpus = write_corpus("phoenix")
+    corpus.annotate([("dev/a-1", "Wetter")], split="dev")
+    corpus.write_frames("dev/a-1", motion(5))
+    (clip,), _ = read_annotations("phoenix", corpus.root, "val")
+    assert (clip.name, clip.split) == ("dev/a-1", "val")
+    with pytest.raises(ValueError, match=r"'dev' is unknown.*'val'"):
+        read_annotations("phoenix", corpus.root, "dev")
+    with pytest.raises(ValueError, match=r"'asl' is unknown.*'how2sign'"):
+        read_annotations("asl", corpus.root, "train")
+
+
+@pytest.mark.parametrize("release", [1, 2])
+def test_every_clip_left_out_is_counted_by_reason(write_corpus, caplog, release):
+    corpus = write_corpus("how2sign")
+    frames = {
+        "good": (30, 10.0, 39.9, 24.0),
+        "0DU7wWLK-QU_0-8-rgb_front": (30, 0.0, 2.0, 24.0),
+        "long": (30, 10.0, 40.0, 24.0),
+        "longer": (30, 0.0, 99.0, 24.0),
+        "short": (3, 0.0, 2.0, 24.0),
+        "four": (4, 0.0, 2.0, 24.0),
+        "short_when_thinned": (4, 0.0, 2.0, 30.0),
+        "four_when_thinned": (5, 0.0, 2.0, 30.0),
+        "nowhere": (0, 0.0, 2.0, 24.0),
+    }
+    corpus.annotate([(name, "text", *numbers) for name, (_, *numbers) in frames.items()])
+    write = corpus.write_frames if release == 1 else corpus.write_clip
+    for name, (n, *_) in frames.items():
+        if n:
+            write(name, motion(n))
+    corpus.folder("nowhere").mkdir(parents=True)
+    with caplog.at_level(logging.INFO):
+        clips, dropped = read_annotations("how2sign", corpus.root, "train")
+    assert [clip.name for clip in clips] == ["good", "four", "four_when_thinned"]
+    assert [len(load_motion(clip)) for clip in clips] == [30, 4, 4]
+    assert dropped == Counter(
+        {"known bad pose fit": 1, "30 s or longer": 2, "under 4 frames": 2, "no pose files": 1}
+    )
+    assert "how2sign train: 3 clips; left out: 2 30 s or longer" in caplog.text
+
+
+def test_the_list_of_bad_clips_is_complete():
+    bad = LAYOUTS["how2sign"].known_bad
+    assert len(bad) == 31 and "g3Cc_1-V31U_12-3-rgb_front" in bad
+    assert not LAYOUTS["csl"].known_bad and not LAYOUTS["phoenix"].known_bad
+
+
+@pytest.mark.parametrize("release", [1, 2])
+def test_high_frame_rates_are_thinned(write_corpus, release):
+    corpus = write_corpus("how2sign")
+    corpus.annotate([("fast", "a", 0, 1, 30.0), ("slow", "b", 0, 1, 15.0)])
+    for name in ("fast", "slow"):
+        (corpus.write_frames if release == 1 else corpus.write_clip)(name, motion(10))
+    fast, slow = read_annotations("how2sign", corpus.root, "train")[0]
+    assert load_motion(fast)[:, 0].tolist() == [0, 1, 2, 3, 5, 6, 7, 8]
+    assert load_motion(slow)[:, 0].tolist() == list(range(10))
+
+
+def test_gaps_in_the_numbering_are_survived_and_logged(write_corpus, caplog):
+    corpus = write_corpus("csl")
+    corpus.annotate([("a", "x")])
+    corpus.write_frames("a", motion(5), numbers=[3, 4, 9, 10, 11])
+    (clip,), _ = read_annotations("csl", corpus.root, "train")
+    with caplog.at_level(logging.DEBUG):
+        np.testing.assert_array_equal(load_motion(clip), motion(5))
+    assert "4 frame numbers are missing" in caplog.text
+
+
+@pytest.mark.parametrize("delimiter", [",", "\t"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_tables_with_tabs_or_commas_and_with_a_mark(write_corpus, delimiter, mark):
+    corpus = write_corpus("how2sign")
+    text = 'He said "well, no";\tthen left'
+    corpus.annotate([("a", text, 1.5, 3.0, 25.0)], delimiter=delimiter, mark=mark)
+    corpus.write_frames("a", motion(5))
+    (clip,), _ = read_annotations("how2sign", corpus.root, "train")
+    assert (clip.name, clip.text, clip.fps) == ("a", text, 25.0)
+
+
+def test_faults_of_a_table_are_named(write_corpus):
+    corpus = write_corpus("how2sign")
+
+    def message(rows, **options):
+        path = corpus.annotate(rows, **options)
+        with pytest.raises(ValueError) as error:
+            read_annotations("how2sign", corpus.root, "train")
+        assert str(path) in str(error.value)
+        return str(error.value)
+
+    assert "no column fps" in message([], columns=COLUMNS[:4])
+    assert "line 3: END_REALIGNED" in message([("a", "x"), ("b", "y", 0, "", 24)])
+    assert "line 2: fps" in message([("a", "x", 0, 1, "nan")])
+    assert "line 2: fps has to be above 0" in message([("a", "x", 0, 1, 0)])
+    assert "'../a' is no clip name" in message([("../a", "x")])
+    path = corpus.annotate([])
+    path.write_text(",".join(reversed(COLUMNS)) + "\n24,1,0\n")
+    with pytest.raises(ValueError, match="line 2: the line ends"):
+        read_annotations("how2sign", corpus.root, "train")
+    path.write_bytes(b"\xff\xfe" + "SENTENCE".encode("utf-16-le"))
+    with pytest.raises(ValueError, match="CSV file in UTF-8"):
+        read_annotations("how2sign", corpus.root, "train")
+
+
+@pytest.mark.parametrize("layout", ["csl", "phoenix"])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"a": 1}, "expected a list"),
+        (["a"], "entry 0: expected a dict"),
+        ([{"name": "a", "text": "x"}, {"name": "b"}], "entry 1: 'text' has to be str"),
+        ([{"name": 3, "text": "x"}], "entry 0: 'name' has to be str, found int"),
+        ([{"name": "/etc", "text": "x"}], "'/etc' is no clip name"),
+        ([{"name": "a", "text": os.getcwd}], "getcwd"),
+    ],
+)
+def test_faults_of_a_pickled_list_are_named(write_corpus, layout, content, message):
+    corpus = write_corpus(layout)
+    path = corpus.annotate([])
+    path.write_bytes(pickle.dumps(content))
+    with pytest.raises(ValueError, match=message) as error:
+        read_annotations(layout, corpus.root, "train")
+    assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_what_is_missing_is_named_with_where_to_get_it(write_corpus, layout):
+    corpus = write_corpus(layout)
+    with pytest.raises(MissingAssetError, match="annotation of") as error:
+        read_annotations(layout, corpus.root, "train")
+    for hint in (str(corpus.root), LAYOUTS[layout].source, "python -m prepare.fingerspelling"):
+        assert hint in str(error.value)
+    corpus.annotate([("a", "x"), ("b", "y")])
+    with pytest.raises(MissingAssetError, match="Every pose file of"):
+        read_annotations(layout, corpus.root, "train")
+
+
+def test_listing_does_not_look_at_every_frame(write_corpus, monkeypatch):
+    corpus = write_corpus("csl")
+    rows = [(f"clip{i}", "x") for i in range(300)]
+    corpus.annotate(rows)
+    for name, _ in rows:
+        folder = corpus.folder(name)
+        folder.mkdir(parents=True)
+        for i in range(20):
+            (folder / f"{i:04d}.pkl").touch()
+    dump(corpus.root / "poses_video_level" / "big.pkl", np.zeros(9000))
+    corpus.annotate([*rows, ("big", "x")])
+    monkeypatch.setattr("soke.data.annotations.read_clip_file", None)
+    started = time.perf_counter()
+    clips, _ = read_annotations("csl", corpus.root, "train")
+    assert len(clips) == 301
+    assert time.perf_counter() - started < 3  # 35,000 clips take seconds, not minutes
