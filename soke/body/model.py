@@ -23,7 +23,7 @@ from smplx.vertex_ids import vertex_ids
 from smplx.vertex_joint_selector import VertexJointSelector
 from torch import Tensor, nn
 
-from soke.body.points import POINT_SETS, Point
+from soke.body.points import POINT_SETS, REGION_JOINTS, Point
 from soke.files import safe_load_pickle
 from soke.parts import features_to_frames, frame_slices
 from soke.structures import BodyOutput
@@ -96,6 +96,14 @@ class BodyModel(nn.Module):
         self._register(arrays)
         self._register_landmarks(arrays)
         self._register_points()
+
+    @property
+    def regions(self) -> dict[str, np.ndarray]:
+        """Vertex indices of body regions, by the joint that moves a vertex most."""
+        return {
+            name: np.flatnonzero(np.isin(self.dominant_joint, joints))
+            for name, joints in REGION_JOINTS.items()
+        }
 
     def _register(self, arrays: dict[str, np.ndarray]) -> None:
         def buffer(name: str, value: np.ndarray) -> None:

@@ -50,3 +50,10 @@ POINT_SETS: dict[str, PointSet] = {
 
 #: Scores that are the mean of others.
 COMBINED: dict[str, tuple[str, ...]] = {"hands": ("lhand", "rhand")}
+
+#: SMPL-X joints whose vertices make up a region of the surface (for cameras).
+REGION_JOINTS: dict[str, tuple[int, ...]] = {
+    "head": (12, 15, 22, 23, 24),
+    "left_hand": (20, *range(25, 40)),
+    "right_hand": (21, *range(40, 55)),
+}
