@@ -1,0 +1,180 @@
+"""Cameras that frame a body by its own bounds, and follow a part of it smoothly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+#: Vertex numbers of the named regions of a body, such as those a joint's skinning weights rule.
+Regions = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A long-lens perspective camera that looks at ``target`` (metres).
+
+    ``span`` metres are visible from top to bottom at the target, on ``height`` pixels. The camera
+    stands ``lens`` spans away: 4 is a field of view of 14 degrees. ``yaw`` and ``pitch`` (radians)
+    walk it round the target; at 0 it looks along -z. What lies deeper than ``fade`` metres behind
+    the target gradually takes the ground's colour; None draws everything in full.
+    """
+
+    target: tuple[float, float, float]
+    span: float
+    width: int
+    height: int
+    yaw: float = 0.0
+    pitch: float = 0.0
+    lens: float = 4.0
+    fade: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.width < 1 or self.height < 1:
+            raise ValueError(f"a picture of {self.width} x {self.height} pixels cannot be drawn")
+        if not self.span > 0:
+            raise ValueError(f"a camera has to see more than {self.span} metres")
+
+    @property
+    def distance(self) -> float:
+        return self.lens * self.span
+
+    @property
+    def rotation(self) -> np.ndarray:
+        """Rows are the picture's right, the picture's up and the way back to the camera."""
+        sin_yaw, cos_yaw = np.sin(self.yaw), np.cos(self.yaw)
+        sin_pitch, cos_pitch = np.sin(self.pitch), np.cos(self.pitch)
+        back = np.array([sin_yaw * cos_pitch, sin_pitch, cos_yaw * cos_pitch])
+        right = np.array([cos_yaw, 0.0, -sin_yaw])
+        return np.stack([right, np.cross(back, right), back])  # [3, 3]
+
+    @property
+    def eye(self) -> np.ndarray:
+        return np.asarray(self.target) + self.rotation[2] * self.distance
+
+    def project(self, vertices: np.ndarray, scale: int = 1) -> np.ndarray:
+        """Points ``[V, 3]`` to ``[V, 3]``: x and y in pixels times ``scale``, and 1 / depth.
+
+        The top left corner of the picture is (0, 0). 1 / depth (1 / metre) is zero for points at
+        or behind the camera; between the corners of a triangle it is linear in the picture.
+        """
+        seen = (np.asarray(vertices, np.float64) - self.eye) @ self.rotation.T
+        depth = -seen[:, 2]
+        nearness = np.where(depth > 1e-3, 1 / np.maximum(depth, 1e-3), 0)
+        zoom = scale * self.height / self.span * self.distance * nearness
+        x = scale * self.width / 2 + seen[:, 0] * zoom
+        y = scale * self.height / 2 - seen[:, 1] * zoom
+        return np.stack([x, y, nearness], axis=1)
+
+
+@dataclass(frozen=True)
+class Framing:
+    """A row of the camera table.
+
+    ``regions`` are followed; none means the body as a whole, seen by a camera that stands still.
+    ``share`` is the part of the body's height, from the top, that has to be in view. ``margin``
+    widens the view. ``follow`` is how slowly the camera follows, as the standard deviation
+    (seconds) of a Gaussian over time.
+    """
+
+    regions: tuple[str, ...] = ()
+    share: float = 1.0
+    margin: float = 1.1
+    follow: float = 0.0
+    fade: float | None = None
+
+
+#: Share of the picture that what is followed may fill before the camera keeps up with it; what
+#: lies nearer than the target looks up to a tenth larger.
+BORDER = 0.88
+
+#: A close-up or view is a row.
+FRAMINGS: dict[str, Framing] = {
+    "whole_body": Framing(),
+    "upper_body": Framing(share=0.47, margin=1.06),
+    "right_hand": Framing(regions=("right_hand",), margin=1.2, follow=0.12, fade=0.14),
+    "left_hand": Framing(regions=("left_hand",), margin=1.2, follow=0.12, fade=0.14),
+    "face": Framing(regions=("head",), margin=1.15, follow=0.4),
+}
+
+
+def framing(name: str, regions: Regions) -> Framing:
+    """Look a row of `FRAMINGS` up; ``ValueError`` if it or a region that it needs is not there."""
+    if name not in FRAMINGS:
+        raise ValueError(f"there is no view {name!r}; choose from {', '.join(FRAMINGS)}")
+    for region in FRAMINGS[name].regions:
+        if region not in regions or len(regions[region]) == 0:
+            known = ", ".join(sorted(regions)) or "none"
+            raise ValueError(f"view {name!r} needs the vertices of {region!r}; given are: {known}")
+    return FRAMINGS[name]
+
+
+def cameras(
+    name: str,
+    bodies: Sequence[np.ndarray],
+    regions: Regions,
+    width: int,
+    height: int,
+    fps: float = 25.0,
+) -> list[list[Camera]]:
+    """One camera a frame for every body, all of one scale, so that the bodies can be compared.
+
+    ``bodies`` are vertices ``[T, V, 3]`` (metres; T may differ), ``width`` and ``height`` the
+    picture's pixels. Raises ``ValueError`` for a view that is not in `FRAMINGS` or whose region is
+    not among ``regions``.
+    """
+    row = framing(name, regions)
+    view = Camera((0.0, 0.0, 0.0), 1.0, width, height, fade=row.fade)
+    if not row.regions:
+        low, high = _bounds(bodies, row.share)
+        centre, size = (low + high) / 2, high - low
+        span = row.margin * max(size[1], size[0] * height / width)
+        still = replace(view, target=tuple(centre.tolist()), span=float(span))
+        return [[still] * len(body) for body in bodies]
+    chosen = np.unique(np.concatenate([regions[region] for region in row.regions]))
+    boxes = [(body[:, chosen].min(axis=1), body[:, chosen].max(axis=1)) for body in bodies]
+    needed = [np.maximum(size[:, 1], size[:, 0] * height / width) for size in map(_size, boxes)]
+    span = max(row.margin * float(np.max(np.concatenate(needed))), 1e-3)
+    paths = [
+        _follow(low, high, row.follow * fps, span, span * width / height) for low, high in boxes
+    ]
+    return [
+        [replace(view, target=tuple(point.tolist()), span=span) for point in path] for path in paths
+    ]
+
+
+def _size(box: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    return box[1] - box[0]
+
+
+def _follow(
+    low: np.ndarray, high: np.ndarray, deviation: float, tall: float, wide: float
+) -> np.ndarray:
+    """A smooth path ``[T, 3]`` through the middles of boxes ``low`` to ``high`` ``[T, 3]``.
+
+    Where the box moves so fast that it would leave the ``wide`` x ``tall`` view, the path keeps
+    up with it instead of seeing more: a wider view would make a hand small in every frame.
+    """
+    middle = ((low + high) / 2).astype(np.float64)
+    path = gaussian_filter1d(middle, deviation, axis=0, mode="nearest") if deviation > 0 else middle
+    spare = (BORDER * np.array([wide, tall, np.inf]) - (high - low)) / 2
+    return np.clip(path, middle - spare, middle + spare)
+
+
+def _bounds(bodies: Sequence[np.ndarray], share: float) -> tuple[np.ndarray, np.ndarray]:
+    """Corners of the box that the upper ``share`` of the bodies stays in: two arrays [3]."""
+    top = max(float(body[0, :, 1].max()) for body in bodies)
+    bottom = min(float(body[0, :, 1].min()) for body in bodies)
+    line = top - share * (top - bottom)
+    lows, highs = [], []
+    for body in bodies:
+        for vertices in body:  # a frame at a time: the mask of a whole clip would double its memory
+            upper = vertices[vertices[:, 1] >= line]
+            if len(upper):
+                lows.append(upper.min(axis=0))
+                highs.append(upper.max(axis=0))
+    low, high = np.min(lows, axis=0), np.max(highs, axis=0)
+    low[1] = line
+    return low.astype(np.float64), high.astype(np.float64)

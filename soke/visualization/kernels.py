@@ -1,0 +1,219 @@
+"""The compiled loops of the rasteriser. Each works on a band of rows and holds no GIL."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+Array = np.ndarray
+
+SHADOW_TAPS = 3  # the shadow is averaged over 2 * taps texels a side: that softens its edge
+SAME_DEPTH = 0.0005  # relative difference of depth
+#: Cosine to the viewer below which the back of an open mesh is seen. At the outline of a round
+#: body smooth normals turn away a little, and must not be flipped there.
+BACK = -0.3
+
+
+class Light(NamedTuple):
+    """What `shade` has to know of light and air; linear colours, metres."""
+
+    key: np.ndarray  # [4]: direction and intensity
+    fill: np.ndarray  # [4]
+    around: np.ndarray  # [3]: from the sky, from the floor, darkening of edges
+    ground: np.ndarray  # [3]
+    viewer: np.ndarray  # [3]: direction
+    fade_from: np.float32  # depth at which things start to fade into the ground
+    fade_over: np.float32
+    softness: np.float32  # metres over which a blocker comes to full shade
+
+
+@njit(cache=True, nogil=True)
+def vertex_normals(vertices: Array, faces: Array, normals: Array) -> None:
+    """Unit normals [V, 3]: the sum of the normals of a vertex's faces, weighted by their areas."""
+    normals[:] = 0
+    for f in range(len(faces)):
+        a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
+        ux, uy, uz = (
+            vertices[b, 0] - vertices[a, 0],
+            vertices[b, 1] - vertices[a, 1],
+            vertices[b, 2] - vertices[a, 2],
+        )
+        vx, vy, vz = (
+            vertices[c, 0] - vertices[a, 0],
+            vertices[c, 1] - vertices[a, 1],
+            vertices[c, 2] - vertices[a, 2],
+        )
+        nx, ny, nz = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
+        for v in (a, b, c):
+            normals[v, 0] += nx
+            normals[v, 1] += ny
+            normals[v, 2] += nz
+    for v in range(len(normals)):
+        x, y, z = normals[v, 0], normals[v, 1], normals[v, 2]
+        length = max(np.sqrt(x * x + y * y + z * z), np.float32(1e-20))
+        normals[v, 0], normals[v, 1], normals[v, 2] = x / length, y / length, z / length
+
+
+@njit(cache=True, nogil=True)
+def draw(points: Array, faces: Array, nearness: Array, seen: Array, top: int, bottom: int) -> None:
+    """Keep the nearest face of each sample in the rows from ``top`` to ``bottom``.
+
+    ``points`` [V, 3] are x, y and something that grows towards the viewer and is linear in x and
+    y. ``nearness`` and ``seen`` [height, width] receive that something and the face; an empty
+    ``seen`` is left alone. A sample on the edge between two faces belongs to either, so there are
+    no holes. Both sides of a face are drawn.
+    """
+    width = nearness.shape[1]
+    remember = seen.size > 0
+    for f in range(len(faces)):
+        a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
+        ax, ay, bx, by = points[a, 0], points[a, 1], points[b, 0], points[b, 1]
+        cx, cy = points[c, 0], points[c, 1]
+        area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
+        if not abs(area) > 1e-12:  # also NaN: a corner behind the camera
+            continue
+        first_row = max(top, int(np.ceil(min(ay, by, cy) - 0.5)))
+        last_row = min(bottom - 1, int(np.floor(max(ay, by, cy) - 0.5)))
+        first = max(0, int(np.ceil(min(ax, bx, cx) - 0.5)))
+        last = min(width - 1, int(np.floor(max(ax, bx, cx) - 0.5)))
+        # Barycentric weights u (of b) and v (of c) are linear in x and y.
+        u_x, u_y = (cy - ay) / area, -(cx - ax) / area
+        v_x, v_y = -(by - ay) / area, (bx - ax) / area
+        near = points[a, 2]
+        near_u, near_v = points[b, 2] - near, points[c, 2] - near
+        for row in range(first_row, last_row + 1):
+            dx, dy = first + 0.5 - ax, row + 0.5 - ay
+            u = dx * u_x + dy * u_y
+            v = dx * v_x + dy * v_y
+            for column in range(first, last + 1):
+                if u >= -1e-9 and v >= -1e-9 and u + v <= 1 + 1e-9:
+                    value = np.float32(near + u * near_u + v * near_v)
+                    if value > nearness[row, column]:
+                        nearness[row, column] = value
+                        if remember:
+                            seen[row, column] = f
+                u += u_x
+                v += v_x
+
+
+@njit(cache=True, nogil=True)
+def _lit_share(shadow: Array, x: float, y: float, z: float, softness: float) -> float:
+    """Share of the key light that reaches a point of the shadow map's space, 0 to 1."""
+    side = len(shadow)
+    column, row = int(np.floor(x)), int(np.floor(y))
+    if not (SHADOW_TAPS <= column < side - SHADOW_TAPS - 1):
+        return np.float32(1)
+    if not (SHADOW_TAPS <= row < side - SHADOW_TAPS - 1):
+        return np.float32(1)
+    # The window slides with the point: its outermost texels count by the share that lies inside.
+    fx, fy = np.float32(x - column), np.float32(y - row)
+    total = np.float32(0)
+    for i in range(-SHADOW_TAPS, SHADOW_TAPS + 1):
+        weight = np.float32(1)
+        if i == -SHADOW_TAPS:
+            weight = 1 - fy
+        elif i == SHADOW_TAPS:
+            weight = fy
+        line = np.float32(0)
+        for j in range(-SHADOW_TAPS, SHADOW_TAPS + 1):
+            # A blocker that is barely in front of the point shades it a little only.
+            blocked = (shadow[row + i, column + j] - z) / softness
+            blocked = min(max(blocked, np.float32(0)), np.float32(1))
+            if j == -SHADOW_TAPS:
+                blocked *= 1 - fx
+            elif j == SHADOW_TAPS:
+                blocked *= fx
+            line += blocked
+        total += line * weight
+    return 1 - total / np.float32(4 * SHADOW_TAPS * SHADOW_TAPS)
+
+
+@njit(cache=True, nogil=True)
+def shade(
+    points: Array,
+    data: Array,
+    faces: Array,
+    nearness: Array,
+    seen: Array,
+    shadow: Array,
+    light: Light,
+    gamma: Array,
+    frame: Array,
+    top: int,
+    bottom: int,
+) -> None:
+    """Colour the pixels of the rows from ``top`` to ``bottom`` of ``frame`` [height, width, 3].
+
+    ``data`` [V, 9] holds normal, linear colour and shadow-map position of each vertex.
+    """
+    scale = len(seen) // len(frame)
+    values = np.empty(9, np.float32)
+    color, total = np.empty(3, np.float32), np.empty(3, np.float32)
+    steps = len(gamma) - 1
+    for y in range(top, bottom):
+        for x in range(frame.shape[1]):
+            total[:] = 0
+            shaded_at = np.float32(0)
+            for i in range(scale * scale):
+                row, column = y * scale + i // scale, x * scale + i % scale
+                f = seen[row, column]
+                if f < 0:
+                    for k in range(3):
+                        total[k] += light.ground[k]
+                    continue
+                near = nearness[row, column]
+                # Shading is smooth: it is worked out again only where a pixel holds an outline or
+                # a steep slope, which takes a third off the time of a frame.
+                if abs(near - shaded_at) > SAME_DEPTH * near:
+                    shaded_at = near
+                    _interpolate(points, data, faces, f, column + 0.5, row + 0.5, values)
+                    share = _lit_share(shadow, values[6], values[7], values[8], light.softness)
+                    _light_sample(values, share, 1 / near, light, color)
+                for k in range(3):
+                    total[k] += color[k]
+            for k in range(3):
+                level = min(max(total[k] / (scale * scale), np.float32(0)), np.float32(1))
+                frame[y, x, k] = gamma[int(level * steps + np.float32(0.5))]
+
+
+@njit(cache=True, nogil=True)
+def _interpolate(
+    points: Array, data: Array, faces: Array, f: int, x: float, y: float, values: Array
+) -> None:
+    """Vertex data at a sample of a face, correct in perspective."""
+    a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
+    ax, ay = points[a, 0], points[a, 1]
+    bx, by = points[b, 0] - ax, points[b, 1] - ay
+    cx, cy = points[c, 0] - ax, points[c, 1] - ay
+    area = bx * cy - by * cx
+    u = ((x - ax) * cy - (y - ay) * cx) / area
+    v = ((y - ay) * bx - (x - ax) * by) / area
+    wa, wb, wc = (1 - u - v) * points[a, 2], u * points[b, 2], v * points[c, 2]
+    whole = wa + wb + wc
+    wa, wb, wc = np.float32(wa / whole), np.float32(wb / whole), np.float32(wc / whole)
+    for k in range(len(values)):
+        values[k] = wa * data[a, k] + wb * data[b, k] + wc * data[c, k]
+
+
+@njit(cache=True, nogil=True)
+def _light_sample(values: Array, share: float, depth: float, light: Light, color: Array) -> None:
+    """The light that one sample sends to the viewer, into ``color`` [3]."""
+    x, y, z = values[0], values[1], values[2]
+    length = np.float32(1) / max(np.sqrt(x * x + y * y + z * z), np.float32(1e-9))
+    x, y, z = x * length, y * length, z * length
+    zero, one = np.float32(0), np.float32(1)
+    facing = x * light.viewer[0] + y * light.viewer[1] + z * light.viewer[2]
+    if facing < BACK:
+        x, y, z, facing = -x, -y, -z, -facing
+    key = max(x * light.key[0] + y * light.key[1] + z * light.key[2], zero) * light.key[3]
+    fill = max(x * light.fill[0] + y * light.fill[1] + z * light.fill[2], zero) * light.fill[3]
+    sky = np.float32(0.5) + np.float32(0.5) * y
+    around = light.around[1] + (light.around[0] - light.around[1]) * sky
+    turned = one - min(max(facing, zero), one)
+    level = (key * share + fill + around) * (one - light.around[2] * turned * turned)
+    fade = min(max((depth - light.fade_from) / light.fade_over, zero), one)
+    for k in range(3):
+        surface = min(level * values[3 + k], one)
+        color[k] = surface * (one - fade) + light.ground[k] * fade
