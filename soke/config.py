@@ -11,6 +11,7 @@ import difflib
 import importlib
 import inspect
 import logging
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -163,8 +164,12 @@ def parse_command_line(
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="any configuration value")
     if extend is not None:
         extend(parser)
-    options = parser.parse_intermixed_args(arguments)
-    config = load_config(options.cfg, options.overrides)
+    # KEY=VALUE is taken out first: it must not be swallowed by an option of several values.
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    known = tuple(f"{key}{end}" for key in OmegaConf.load(SCHEMA) for end in ".=")
+    overrides = [word for word in arguments if word.startswith(known) and "=" in word]
+    options = parser.parse_args([word for word in arguments if word not in overrides])
+    config = load_config(options.cfg, [*overrides, *options.overrides])
     if options.batch_size is not None:
         config.TRAIN.BATCH_SIZE = config.TEST.BATCH_SIZE = options.batch_size
     if options.device is not None:

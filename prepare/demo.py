@@ -1,0 +1,83 @@
+"""`make demo`: run the whole system on real recordings, by the commands a researcher would use.
+
+    python -m prepare.demo
+
+Every command is printed before it runs. A step that was finished before is found done, a training
+that was interrupted goes on, so the demo can be stopped and started again at any time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+DETO, SOKE = "configs/demo/deto.yaml", "configs/demo/soke.yaml"
+TOKENIZER_RUN, GENERATOR_RUN = Path("experiments/demo-deto"), Path("experiments/demo-soke")
+
+
+def training(cfg: str, run: Path) -> str:
+    """The command that trains, or goes on with, a run."""
+    resume = f" TRAIN.RESUME={run}" if (run / "checkpoints" / "last.ckpt").exists() else ""
+    return f"train --cfg {cfg} --nodebug{resume}"
+
+
+def commands() -> list[tuple[str, str]]:
+    """Name and command of every step, evaluated one by one as the run proceeds."""
+    return [
+        ("recordings to data sets", "prepare.fingerspelling"),
+        ("tokenizer: training", training(DETO, TOKENIZER_RUN)),
+        ("tokenizer: reconstruction error", f"test --cfg {DETO} --nodebug"),
+        ("motion tokens", f"get_motion_code --cfg {SOKE} --nodebug"),
+        ("small mBART", f"prepare.small_mbart --cfg {SOKE} --nodebug"),
+        ("generator: training", training(SOKE, GENERATOR_RUN)),
+        ("generator: evaluation", f"test --cfg {SOKE} --nodebug --task t2m"),
+        ("videos: How2Sign layout", f"vis_mesh --cfg {SOKE} --nodebug --demo_dataset how2sign"),
+        ("videos: Phoenix layout", f"vis_mesh --cfg {SOKE} --nodebug --demo_dataset phoenix"),
+        ("video of a text", f'vis_mesh --cfg {SOKE} --nodebug --text "hello" --lang en'),
+    ]
+
+
+def say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="for every step")
+    overrides = parser.parse_args().overrides
+    times = []
+    for name, command in commands():
+        words = ["-m", *shlex.split(command)]
+        if command.startswith(("train ", "test ", "get_motion", "vis_mesh", "prepare.small")):
+            words += overrides
+        say(f"\n=== {name}\n$ python {shlex.join(words)}")
+        start = time.monotonic()
+        code = subprocess.run([sys.executable, *words], check=False).returncode
+        if code:
+            say(f"\nThe step {name!r} ended with an error (exit code {code}). After mending what "
+                "the message says, run the demo again: it goes on here.")  # fmt: skip
+            return code
+        times.append((name, time.monotonic() - start))
+    say("\nMinutes of each step:")
+    for name, seconds in times:
+        say(f"  {seconds / 60:5.1f}  {name}")
+    say(f"  {sum(seconds for _, seconds in times) / 60:5.1f}  in all")
+    say(
+        "\nVideos:      visualize/demo-soke/ (how2sign/, phoenix/, text/)\n"
+        "Scores:      results/demo-soke/table.txt, metrics.json, clips.csv; "
+        "results/demo-deto/table.txt\n"
+        "Logs:        experiments/demo-deto/logs, experiments/demo-soke/logs "
+        "(tensorboard --logdir experiments)\n"
+        "Your text:   python -m vis_mesh --cfg configs/demo/soke.yaml --nodebug "
+        '--text "your word" --lang en'
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,99 @@
+"""Make a small mBART folder, to be trained from scratch, from the texts of a configuration.
+
+    python -m prepare.small_mbart --cfg configs/demo/soke.yaml --nodebug
+
+Writes what the published trimmed mBART folder has, except for weights: ``config.json``,
+``sentencepiece.bpe.model`` (trained here on the training texts) and ``map_ids.pkl``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import logging
+import pickle
+from pathlib import Path
+
+import sentencepiece
+
+from soke import build
+from soke.config import parse_command_line
+from soke.files import atomic_path
+from soke.generator.vocabulary import BOS, EOS, MBART_LANGUAGES, PAD, UNK
+from soke.run import run_verb
+
+log = logging.getLogger("small_mbart")
+
+
+def train_pieces(texts: list[str], phrases: list[str]) -> bytes:
+    """A SentencePiece model of single characters, with ``phrases`` as pieces of their own.
+
+    The demo's words are spelled, so every letter has to be visible to the model.
+    """
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(texts),
+        model_writer=model,
+        model_type="char",
+        vocab_size=8000,
+        hard_vocab_limit=False,
+        character_coverage=1.0,
+        user_defined_symbols=[phrase.replace(" ", "▁") for phrase in phrases],
+        minloglevel=2,
+    )
+    return model.getvalue()
+
+
+def kept_ids(pieces: int, languages: list[str]) -> dict[int, int]:
+    """mBART id -> embedding row: the specials, all pieces, the languages in use, <mask>."""
+    first_code = pieces + 1
+    ids = [BOS, PAD, EOS, UNK, *range(4, first_code)]
+    ids += [first_code + MBART_LANGUAGES.index(code) for code in languages]
+    ids.append(first_code + len(MBART_LANGUAGES))
+    return {i: row for row, i in enumerate(ids)}
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--d_model", type=int, default=128)
+    parser.add_argument("--layers", type=int, default=2, help="of the encoder and the decoder")
+    parser.add_argument("--heads", type=int, default=4)
+    parser.add_argument("--ffn", type=int, default=512, help="width of the feed-forward layers")
+    parser.add_argument("--dropout", type=float, default=0.1)
+
+
+def main() -> None:
+    config, options = parse_command_line(__doc__, add_options)
+    build.prepare_process(config)
+    folder = Path(config.model.generator.folder)
+    if (folder / "config.json").exists():
+        log.info("%s is there already", folder)
+        return
+    corpora = build.corpora(config)
+    texts = [clip.text for clip in build.read_clips(config, config.TRAIN.SPLIT)]
+    # "Key word {i}, " and its like: the letters of a prompt are not letters to spell.
+    phrases = [corpus.keyword_prompt.split("{i}")[0].strip() for corpus in corpora.values()]
+    model = train_pieces(texts + [str(i) + "," for i in range(10)], list(dict.fromkeys(phrases)))
+    pieces = len(sentencepiece.SentencePieceProcessor(model_proto=model))
+    languages = list(dict.fromkeys(corpus.text_language for corpus in corpora.values()))
+    rows = kept_ids(pieces, languages)
+    settings = {
+        "model_type": "mbart", "vocab_size": len(rows), "d_model": options.d_model,
+        "encoder_layers": options.layers, "decoder_layers": options.layers,
+        "encoder_attention_heads": options.heads, "decoder_attention_heads": options.heads,
+        "encoder_ffn_dim": options.ffn, "decoder_ffn_dim": options.ffn,
+        "dropout": options.dropout, "attention_dropout": 0.0, "activation_function": "gelu",
+        "max_position_embeddings": 512, "scale_embedding": True,
+        "bos_token_id": BOS, "pad_token_id": PAD, "eos_token_id": EOS,
+    }  # fmt: skip
+    with atomic_path(folder / "sentencepiece.bpe.model") as path:
+        path.write_bytes(model)
+    with atomic_path(folder / "map_ids.pkl") as path:
+        path.write_bytes(pickle.dumps(rows, protocol=4))
+    with atomic_path(folder / "config.json") as path:
+        path.write_text(json.dumps(settings, indent=1), encoding="utf-8")
+    log.info("%d text rows for %s in %s", len(rows), ", ".join(languages), folder)
+
+
+if __name__ == "__main__":
+    run_verb(main)

@@ -1,0 +1,100 @@
+"""What `python -m vis_mesh` does. Like `soke.build` this belongs to the verbs."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from omegaconf import DictConfig
+
+from soke import build
+from soke.body import BodyModel
+from soke.data.corpora import corpus_of_language
+from soke.data.predictions import read_predictions
+from soke.structures import TokenSample
+from soke.tasks import device_of, results_folder
+from soke.training.checkpoints import choose_checkpoint
+from soke.visualization import Panel, render_clip, write_video
+
+log = logging.getLogger(__name__)
+
+
+def render_test_clips(config: DictConfig, corpus: str, names: Sequence[str] | None) -> list[Path]:
+    """Reference and generated clip side by side, from the saved predictions of a test run."""
+    if corpus not in config.CORPORA:
+        raise ValueError(f"--demo_dataset is {corpus!r}; choose one of {list(config.CORPORA)}")
+    predictions = read_predictions(results_folder(config), corpus)
+    if names:
+        known = {prediction.name: prediction for prediction in predictions}
+        missing = [name for name in names if name not in known]
+        if missing:
+            raise ValueError(f"no predictions of {missing}; there are {sorted(known)}")
+        predictions = [known[name] for name in names]
+    else:
+        predictions = predictions[: config.RENDER.CLIPS]
+    body, written = build.body_model(config), []
+    for prediction in predictions:
+        motions = {"reference": prediction.reference, "generated": prediction.generated}
+        path = _folder(config) / corpus / f"{prediction.name.replace('/', '_')}.mp4"
+        caption = _caption(prediction.text, prediction.keywords, body)
+        _render(config, body, motions, caption, config.CORPORA[corpus].fps, path)
+        written.append(path)
+    return written
+
+
+def render_text(config: DictConfig, text: str, language: str | None) -> Path:
+    """Generate and render a text."""
+    corpora = build.corpora(config)
+    if not text.strip():
+        raise ValueError("--text is empty")
+    if language is None:
+        raise ValueError(
+            f"name the text's language with --lang: {[c.language for c in corpora.values()]}"
+        )
+    corpus = corpus_of_language(language, list(corpora.values()))
+    checkpoint = choose_checkpoint(config.TEST.CHECKPOINTS, build.run_directory(config))
+    prompts = build.prompt_builder(config)
+    device = device_of(config)
+    module = build.generator_module(config, prompts, checkpoint).eval().to(device)
+    batch = prompts([TokenSample("text", corpus.name, text)])
+    motion = module.generate_motion(batch.to(device))[0].cpu().numpy()
+    body = build.body_model(config)
+    path = _folder(config) / "text" / f"{_file_name(text)}-{language}.mp4"
+    caption = _caption(text, batch.keywords[0], body)
+    _render(config, body, {"generated": motion}, caption, corpus.fps, path)
+    return path
+
+
+def _folder(config: DictConfig) -> Path:
+    return Path(config.OUTPUT.VISUALIZE) / config.NAME
+
+
+def _file_name(text: str) -> str:
+    return re.sub(r"[^\w-]+", "_", text).strip("_")[:40] or "text"
+
+
+def _caption(text: str, keywords: Sequence[str], body: BodyModel) -> str:
+    retrieved = f"  [retrieved: {', '.join(keywords)}]" if keywords else ""
+    return f"{text}{retrieved}\n{body.name}"
+
+
+def _render(
+    config: DictConfig,
+    body: BodyModel,
+    motions: dict[str, object],
+    caption: str,
+    fps: float,
+    path: Path,
+) -> None:
+    panels = [
+        Panel(title, body.vertices(torch.as_tensor(motion)).numpy())
+        for title, motion in motions.items()
+    ]
+    frames = render_clip(
+        panels, body.faces, body.regions, caption=caption, fps=fps, font=config.RENDER.FONT
+    )
+    write_video(path, frames, fps)
+    log.info("wrote %s", path)

@@ -1,0 +1,181 @@
+"""What `python -m test` can do, task by task: assembled objects in, results on disk out.
+
+Like `soke.build` this belongs to the verbs and reads the configuration.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import torch
+from omegaconf import DictConfig
+from rich.progress import track
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from soke import build
+from soke.body import BodyModel
+from soke.data.annotations import Clip, load_motion
+from soke.data.datasets import PoseDataset
+from soke.data.predictions import Prediction, prediction_path, write_prediction
+from soke.files import checksum
+from soke.metrics.aggregate import CorpusMean
+from soke.metrics.reconstruction import ReconstructionErrors
+from soke.metrics.sign_reading import SignReader
+from soke.parts import frames_to_features
+from soke.structures import TokenSample
+from soke.tokenizer import PartTokenizer, encode_batches
+from soke.training.checkpoints import choose_checkpoint
+from soke.training.evaluation import (
+    GenerationEvaluator,
+    Reference,
+    nearest_clips,
+    random_clips,
+    summarize,
+    write_results,
+)
+
+log = logging.getLogger(__name__)
+
+
+def results_folder(config: DictConfig) -> Path:
+    return Path(config.TEST.FOLDER) / config.NAME
+
+
+def device_of(config: DictConfig) -> torch.device:
+    on_cpu = config.ACCELERATOR == "cpu" or not torch.cuda.is_available()
+    return torch.device("cpu" if on_cpu else "cuda")
+
+
+def reconstruction(config: DictConfig) -> None:
+    """The tokenizer's error on the test split, in millimetres."""
+    checkpoint = choose_checkpoint(config.TEST.CHECKPOINTS, build.run_directory(config))
+    config.TRAIN.PRETRAINED_VAE = str(checkpoint)
+    tokenizer, body = build.trained_tokenizer(config), build.body_model(config)
+    dataset = build.pose_dataset(config, build.read_clips(config, config.TEST.SPLIT))
+    motions = through_tokenizer(config, tokenizer, dataset)
+    device = device_of(config)
+    body, errors = body.to(device), ReconstructionErrors(body)
+    means = CorpusMean(list(build.corpora(config)), errors.names)
+    rows = []
+    for i, clip in enumerate(track(dataset.clips, "measuring")):
+        reference = tokenizer.denormalize(dataset.motion(i))
+        scores = errors(motions[i].to(device), reference.to(device))
+        means.update(clip.corpus, scores, weight=len(reference))
+        rows.append({"corpus": clip.corpus, "name": clip.name, "text": clip.text, **scores})
+    about = _about(config, body, checkpoint, "reconstruction (mm)")
+    write_results(results_folder(config), about, means.compute(), {}, pd.DataFrame(rows))
+
+
+def text_to_motion(config: DictConfig) -> None:
+    """Generated signing on the test split beside its baselines."""
+    checkpoint = choose_checkpoint(config.TEST.CHECKPOINTS, build.run_directory(config))
+    prompts = build.prompt_builder(config)
+    device = device_of(config)
+    module = build.generator_module(config, prompts, checkpoint).eval().to(device)
+    tokenizer, body = build.trained_tokenizer(config), build.body_model(config)
+    dataset = build.pose_dataset(config, build.read_clips(config, config.TEST.SPLIT))
+    references = [
+        Reference(clip.name, clip.corpus, clip.text, tokenizer.denormalize(dataset.motion(i)))
+        for i, clip in enumerate(track(dataset.clips, "reading references"))
+    ]
+    samples = [TokenSample(r.name, r.corpus, r.text) for r in references]
+    loader = DataLoader(samples, config.TEST.BATCH_SIZE, collate_fn=prompts)
+    generated: list[Tensor] = []
+    for batch in track(loader, "generating"):
+        tokens = module.generate_tokens(batch.to(device))
+        motions = [motion.cpu() for motion in module.decode_tokens(tokens)]
+        if config.TEST.SAVE_PREDICTIONS:
+            start = len(generated)
+            for i, reference in enumerate(references[start : start + len(motions)]):
+                prediction = Prediction(
+                    reference.name, reference.corpus, reference.text, batch.keywords[i],
+                    tokens[i].cpu().numpy(), motions[i].numpy(), reference.motion.numpy(),
+                )  # fmt: skip
+                path = prediction_path(results_folder(config), reference.corpus, reference.name)
+                write_prediction(path, prediction)
+        generated += motions
+
+    readers = sign_readers(config, body) if "reading" in config.METRIC.TYPE else {}
+    evaluator = GenerationEvaluator(body, references, readers)
+    tables = {"generated": evaluator.score("generated", generated)}
+    if "baselines" in config.METRIC.TYPE:
+        for name, draws in baselines(config, tokenizer, dataset, references).items():
+            tables[name] = pd.concat(evaluator.score(name, motions) for motions in draws)
+    summaries = {name: summarize(table) for name, table in tables.items()}
+    scores = summaries.pop("generated")
+    clips = pd.concat(tables.values())
+    about = _about(config, body, checkpoint, "generated")
+    write_results(results_folder(config), about, scores, summaries, clips)
+
+
+def baselines(
+    config: DictConfig,
+    tokenizer: PartTokenizer,
+    dataset: PoseDataset,
+    references: list[Reference],
+) -> dict[str, list[list[Tensor]]]:
+    """Motions that put a score into proportion, by name: per draw one motion a reference."""
+    train = build.read_clips(config, config.TRAIN.SPLIT)
+    limits = build.length_limits(config)
+
+    def read(clips: list[Clip]) -> list[Tensor]:
+        return [
+            frames_to_features(torch.from_numpy(limits.apply(load_motion(clip))))
+            for clip in track(clips, "reading baselines")
+        ]
+
+    seeds = range(config.SEED_VALUE, config.SEED_VALUE + config.TEST.REPLICATION_TIMES)
+    return {
+        "random_clip": [read(random_clips(references, train, seed)) for seed in seeds],
+        "nearest_text": [read(nearest_clips(references, train))],
+        "tokenizer": [through_tokenizer(config, tokenizer, dataset)],
+        "ground_truth": [[reference.motion for reference in references]],
+    }
+
+
+def through_tokenizer(
+    config: DictConfig, tokenizer: PartTokenizer, dataset: PoseDataset
+) -> list[Tensor]:
+    """Every clip encoded and decoded, as SMPL-X parameters [T, 133]."""
+    loader = build.pose_loader(dataset, config.TEST.BATCH_SIZE, config.TEST.NUM_WORKERS)
+    batches = track(loader, "through the tokenizer")
+    encoded = encode_batches(tokenizer, batches, device_of(config))
+    device = next(tokenizer.parameters()).device
+    return [
+        tokenizer.decode_to_motion([torch.from_numpy(tokens).to(device)])[0].cpu()
+        for _, _, tokens in encoded
+    ]
+
+
+def sign_readers(config: DictConfig, body: BodyModel) -> dict[str, SignReader]:
+    """Readers of the isolated signs of every corpus that has them."""
+    readers = {}
+    for name, corpus in build.corpora(config).items():
+        signs = build.read_signs(config, corpus)
+        if signs:
+            motions = [frames_to_features(torch.from_numpy(load_motion(sign))) for sign in signs]
+            templates = [body.scored_points(motion)["rhand"].numpy() for motion in motions]
+            readers[name] = SignReader([sign.label for sign in signs], templates)
+    return readers
+
+
+def _about(config: DictConfig, body: BodyModel, checkpoint: Path, system: str) -> dict[str, object]:
+    return {
+        "name": config.NAME,
+        "system": system,
+        "body": body.name,
+        "checkpoint": str(checkpoint),
+        "checkpoint_sha256": checksum(checkpoint),
+        "split": config.TEST.SPLIT,
+        "seed": config.SEED_VALUE,
+    }
+
+
+TASKS: dict[str, Callable[[DictConfig], None]] = {
+    "reconstruction": reconstruction,
+    "t2m": text_to_motion,
+}

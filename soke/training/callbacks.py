@@ -1,0 +1,50 @@
+"""Checkpoints and pictures during training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import lightning as L
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from soke.body import BodyModel
+from soke.training.checkpoints import BEST, LAST, checkpoint_folder
+from soke.visualization import Panel, render_clip
+
+
+def checkpoint_callbacks(run: Path, monitor: str, every: int) -> list[Callback]:
+    """``best.ckpt`` by the monitored metric (lower is better) and ``last.ckpt``."""
+    folder = checkpoint_folder(run)
+    best = ModelCheckpoint(
+        folder, Path(BEST).stem, monitor=monitor, mode="min", save_top_k=1,
+        auto_insert_metric_name=False, enable_version_counter=False, every_n_epochs=every,
+    )  # fmt: skip
+    last = ModelCheckpoint(
+        folder, Path(LAST).stem, save_top_k=1, enable_version_counter=False, every_n_epochs=1,
+        save_on_train_epoch_end=True,
+    )  # fmt: skip
+    return [best, last]
+
+
+class RenderSample(Callback):
+    """After a validation, logs a picture of the first clip: reference and generated."""
+
+    def __init__(self, body: BodyModel) -> None:
+        self.body = body
+
+    def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        if module.sample is None or not trainer.is_global_zero:
+            return
+        _, text, generated, reference = module.sample
+        panels = [
+            Panel(title, self.body.vertices(motion[len(motion) // 2][None]).cpu().numpy())
+            for title, motion in (("reference", reference), ("generated", generated))
+        ]
+        frames = render_clip(panels, self.body.faces, self.body.regions, caption=text)
+        picture = next(frames)
+        for logger in trainer.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                logger.experiment.add_image(
+                    "val/sample", picture, trainer.global_step, dataformats="HWC"
+                )

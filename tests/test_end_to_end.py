@@ -1,0 +1,124 @@
+"""The whole system at the smallest size that still trains, by the commands of the README."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    return tmp_path_factory.mktemp("run")
+
+
+def python(*words, expect=0):
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120"}
+    done = subprocess.run(
+        [sys.executable, "-m", *map(str, words)], cwd=ROOT, env=environment, text=True,
+        capture_output=True, check=False,
+    )  # fmt: skip
+    output = done.stdout + done.stderr
+    assert done.returncode == expect, output[-4000:]
+    return output
+
+
+def overrides(work):
+    data = work / "data"
+    return [
+        f"DATASET.H2S.ROOT={data / 'How2Sign'}",
+        f"DATASET.H2S.CSL_ROOT={data / 'CSL-Daily'}",
+        f"DATASET.H2S.PHOENIX_ROOT={data / 'Phoenix_2014T'}",
+        f"DATASET.H2S.MEAN_PATH={data / 'mean.pt'}",
+        f"DATASET.H2S.STD_PATH={data / 'std.pt'}",
+        "DATASET.H2S.DATASET_NAME=how2sign_csl_phoenix",
+        f"OUTPUT.EXPERIMENTS={work / 'experiments'}",
+        f"OUTPUT.VISUALIZE={work / 'visualize'}",
+        f"TEST.FOLDER={work / 'results'}",
+        f"model.generator.folder={work / 'mbart'}",
+        "model.tokenizer.params.width=16",
+        "model.tokenizer.params.code_dim=8",
+        "TRAIN.BATCH_SIZE=8",
+        "TRAIN.END_EPOCH=2",
+        "LOGGER.VAL_EVERY_STEPS=1",
+        "RENDER.CLIPS=1",
+        "model.generator.decoding.params.max_steps=15",
+    ]
+
+
+@pytest.mark.slow
+def test_text_in_signing_avatar_out(work):
+    changes = overrides(work)
+    deto = ["--cfg", "configs/demo/deto.yaml", "--nodebug", *changes]
+    soke = ["--cfg", "configs/demo/soke.yaml", "--nodebug", *changes]
+
+    python("prepare.fingerspelling", "--out", work / "data", "--words", "how2sign=14",
+           "phoenix=14", "csl=14", "--held-out", "2")  # fmt: skip
+
+    missing = python("test", *deto, expect=1)
+    assert "checkpoint is missing" in missing and "python -m train" in missing
+
+    python("train", *deto)
+    run = work / "experiments" / "demo-deto"
+    assert {p.name for p in (run / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    assert (run / "config.yaml").exists() and list((run / "logs").glob("events*"))
+    assert "TRAIN.RESUME" in python("train", *deto, expect=1)  # refuses to write over it
+    python("train", *deto, f"TRAIN.RESUME={run}", "TRAIN.END_EPOCH=3")
+    content = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    assert content["epoch"] == 2
+
+    python("test", *deto)
+    errors = json.loads((work / "results" / "demo-deto" / "metrics.json").read_text())
+    assert set(errors["scores"]) == {"how2sign", "csl", "phoenix", "total"}
+    assert errors["scores"]["total"]["MPVPE_hand"] > errors["scores"]["total"]["PA_MPVPE_hand"] > 0
+    assert "stand-in" in errors["body"]
+
+    python("get_motion_code", *soke)
+    codes = work / "data" / "How2Sign" / "TOKENS"
+    files = sorted((codes / "how2sign").glob("*.npy"))
+    assert np.load(files[0]).ndim == 3 and (codes / "phoenix").is_dir()
+    dictionary = json.loads((work / "data" / "Phoenix_2014T" / "word2code.json").read_text())
+    assert {"a", "ß", "ü"} <= set(dictionary)
+    before = [file.stat().st_mtime_ns for file in files]
+    python("get_motion_code", *soke)
+    assert before == [file.stat().st_mtime_ns for file in files]  # nothing is done twice
+
+    python("prepare.small_mbart", *soke)
+    python("train", *soke, "RETRIEVAL.SPELL_UNKNOWN=true")
+    python("test", *soke, "--task", "t2m")
+    results = json.loads((work / "results" / "demo-soke" / "metrics.json").read_text())
+    assert set(results["baselines"]) == {
+        "random_clip", "nearest_text", "tokenizer", "ground_truth"
+    }  # fmt: skip
+    for system in (results["scores"], *results["baselines"].values()):
+        assert {"DTW_JPE_rhand", "DTW_JPE_body", "R@1", "R@5"} <= set(system["total"])
+    truth = results["baselines"]["ground_truth"]["total"]
+    assert truth["DTW_JPE_hands"] < 1e-5 and truth["R@1"] == 1
+    assert results["baselines"]["ground_truth"]["how2sign"]["sign_error_rate"] < 0.3
+
+    python("vis_mesh", *soke, "--demo_dataset", "csl")
+    python("vis_mesh", *soke, "--text", "hello", "--lang", "en")
+    for folder in ("csl", "text"):
+        (video,) = (work / "visualize" / "demo-soke" / folder).glob("*.mp4")
+        with av.open(str(video)) as container:
+            frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+        assert len(frames) >= 40
+        colored = np.ptp(frames[0], axis=2) > 25  # the body: page and ground are grey
+        assert 0.03 < colored.mean() < 0.6
+        assert any(not np.array_equal(frames[0], frame) for frame in frames[1:])
+
+    error = python("vis_mesh", *soke, "--text", "hello", "--lang", "fr", expect=1)
+    assert "choose one of ['en', 'zh', 'de']" in error
+
+
+def test_a_missing_data_set_is_one_message(work):
+    output = python("train", "--cfg", "configs/deto.yaml", expect=1)
+    assert output.strip().splitlines()[-1].startswith("error: ")
+    assert "deps/How2Sign" in output and "Traceback" not in output

@@ -1,0 +1,57 @@
+"""The house keeps its order: imports point down, and importing touches nothing."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+#: A module may import from its own level and from those below (smaller numbers).
+LEVELS = {
+    "parts": 0, "structures": 0, "files": 0, "config": 0, "run": 0,
+    "body": 1, "data": 1, "retrieval": 1,
+    "tokenizer": 2, "generator": 2, "metrics": 2, "visualization": 2,
+    "training": 3,
+    "build": 4, "tasks": 5, "pictures": 6,
+}  # fmt: skip
+
+
+def imported_rooms(path: Path) -> set[str]:
+    rooms = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        for name in names:
+            pieces = name.split(".")
+            if pieces[0] == "soke" and len(pieces) > 1 and pieces[1] in LEVELS:
+                rooms.add(pieces[1])
+    return rooms
+
+
+def test_imports_point_down():
+    for path in (ROOT / "soke").rglob("*.py"):
+        room = path.relative_to(ROOT / "soke").parts[0].removesuffix(".py")
+        if room == "__init__":
+            continue
+        above = [other for other in imported_rooms(path) if LEVELS[other] > LEVELS[room]]
+        assert not above, f"{path} imports {above} from above"
+
+
+def test_networks_know_neither_lightning_nor_configuration():
+    for room in ("tokenizer", "generator", "metrics", "retrieval", "body", "visualization"):
+        for path in (ROOT / "soke" / room).rglob("*.py"):
+            text = path.read_text(encoding="utf-8")
+            assert "import lightning" not in text and "omegaconf" not in text, path
+
+
+def test_importing_soke_is_light():
+    code = "import soke, sys; assert 'torch' not in sys.modules and 'smplx' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_verbs_stay_a_page():
+    for verb in ("train.py", "test.py", "get_motion_code.py", "vis_mesh.py"):
+        assert len((ROOT / verb).read_text(encoding="utf-8").splitlines()) < 60, verb

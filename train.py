@@ -1,0 +1,31 @@
+"""Train the tokenizer or the generator, as TRAIN.STAGE says."""
+
+from __future__ import annotations
+
+from omegaconf import OmegaConf
+
+from soke import build
+from soke.config import parse_command_line
+from soke.files import atomic_path
+from soke.run import run_verb
+from soke.training.checkpoints import last_checkpoint
+
+
+def main() -> None:
+    config, _ = parse_command_line(__doc__)
+    build.prepare_process(config)
+    build.check_new_run(config)
+    resume = last_checkpoint(config.TRAIN.RESUME) if config.TRAIN.RESUME else None
+    if config.TRAIN.STAGE == "vae":
+        data, module = build.pose_data(config), build.tokenizer_module(config)
+    else:
+        prompts = build.prompt_builder(config)
+        data, module = build.token_data(config, prompts), build.generator_module(config, prompts)
+    with atomic_path(build.run_directory(config) / "config.yaml") as path:
+        OmegaConf.save(config, path)
+    trainer = build.trainer(config, module, data)
+    trainer.fit(module, data, ckpt_path=resume, weights_only=True)
+
+
+if __name__ == "__main__":
+    run_verb(main)
