@@ -17,9 +17,12 @@ from soke.data.predictions import read_predictions
 from soke.structures import TokenSample
 from soke.tasks import device_of, results_folder
 from soke.training.checkpoints import choose_checkpoint
-from soke.visualization import Panel, render_clip, write_video
+from soke.visualization import TINTS, Panel, render_clip, write_video
 
 log = logging.getLogger(__name__)
+
+#: What a panel can show; its place decides the colour, wherever it is shown.
+SYSTEMS = ("reference", "generated")
 
 
 def render_test_clips(config: DictConfig, corpus: str, names: Sequence[str] | None) -> list[Path]:
@@ -39,8 +42,8 @@ def render_test_clips(config: DictConfig, corpus: str, names: Sequence[str] | No
     for prediction in predictions:
         motions = {"reference": prediction.reference, "generated": prediction.generated}
         path = _folder(config) / corpus / f"{prediction.name.replace('/', '_')}.mp4"
-        caption = _caption(prediction.text, prediction.keywords, body)
-        _render(config, body, motions, caption, config.CORPORA[corpus].fps, path)
+        note = _note(prediction.keywords, body)
+        _render(config, body, motions, prediction.text, note, config.CORPORA[corpus].fps, path)
         written.append(path)
     return written
 
@@ -63,8 +66,8 @@ def render_text(config: DictConfig, text: str, language: str | None) -> Path:
     motion = module.generate_motion(batch.to(device))[0].cpu().numpy()
     body = build.body_model(config)
     path = _folder(config) / "text" / f"{_file_name(text)}-{language}.mp4"
-    caption = _caption(text, batch.keywords[0], body)
-    _render(config, body, {"generated": motion}, caption, corpus.fps, path)
+    note = _note(batch.keywords[0], body)
+    _render(config, body, {"generated": motion}, text, note, corpus.fps, path)
     return path
 
 
@@ -76,9 +79,9 @@ def _file_name(text: str) -> str:
     return re.sub(r"[^\w-]+", "_", text).strip("_")[:40] or "text"
 
 
-def _caption(text: str, keywords: Sequence[str], body: BodyModel) -> str:
-    retrieved = f"  [retrieved: {', '.join(keywords)}]" if keywords else ""
-    return f"{text}{retrieved}\n{body.name}"
+def _note(keywords: Sequence[str], body: BodyModel) -> str:
+    retrieved = f"retrieved signs: {', '.join(keywords)}  ·  " if keywords else ""
+    return f"{retrieved}{body.name}"
 
 
 def _render(
@@ -86,15 +89,17 @@ def _render(
     body: BodyModel,
     motions: dict[str, object],
     caption: str,
+    note: str,
     fps: float,
     path: Path,
 ) -> None:
     panels = [
-        Panel(title, body.vertices(torch.as_tensor(motion)).numpy())
+        Panel(title, body.vertices(torch.as_tensor(motion)).numpy(), TINTS[SYSTEMS.index(title)])
         for title, motion in motions.items()
     ]
     frames = render_clip(
-        panels, body.faces, body.regions, caption=caption, fps=fps, font=config.RENDER.FONT
-    )
+        panels, body.faces, body.regions, caption=caption, note=note, fps=fps,
+        font=config.RENDER.FONT,
+    )  # fmt: skip
     write_video(path, frames, fps)
     log.info("wrote %s", path)

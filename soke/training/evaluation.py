@@ -166,11 +166,11 @@ def results_table(
     scores: Mapping[str, Mapping[str, float]],
     baselines: Mapping[str, Mapping[str, Mapping[str, float]]],
 ) -> str:
-    """All scores as text, one block a corpus and one row a system."""
+    """All scores as text: a block a corpus, a row a metric, a column a system."""
     systems = {str(about.get("system", "generated")): scores, **baselines}
     blocks = [f"{about['name']}, body: {about['body']}"]
     for corpus in scores:
         rows = {name: system[corpus] for name, system in systems.items() if corpus in system}
-        frame = pd.DataFrame(rows).T
+        frame = pd.DataFrame(rows)
         blocks.append(f"{corpus}\n{frame.to_string(float_format=lambda value: f'{value:.3f}')}")
     return "\n\n".join(blocks) + "\n"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from soke.visualization.camera import FRAMINGS, Camera, Regions, cameras, framing
-from soke.visualization.captions import Color, text_strip
+from soke.visualization.captions import INK, Color, text_strip
 from soke.visualization.rasterizer import Rasterizer
 from soke.visualization.renderer import Frame, Lighting, Renderer
 
@@ -23,6 +23,7 @@ TINTS: tuple[Color, ...] = (
 SKIN: Color = (238, 206, 184)
 SKIN_TINT = 0.06  # share of the clothes' colour in the skin
 PAGE: Color = (255, 255, 255)
+PALE_INK: Color = (110, 114, 122)
 GAP = 8  # pixels between views
 CLOSE_UP_SHARE = 0.66  # height of a row of close-ups, as a share of the panel's width
 
@@ -59,6 +60,7 @@ def render_clip(
     regions: Regions,
     *,
     caption: str = "",
+    note: str = "",
     view: str = "upper_body",
     close_ups: Sequence[str] = ("right_hand",),
     panel_width: int = 480,
@@ -74,6 +76,7 @@ def render_clip(
         faces: ``[F, 3]`` vertex numbers.
         regions: vertex numbers by name, such as ``{"right_hand": ids, "head": ids}``.
         caption: the text that is signed.
+        note: a smaller line below it.
         view, close_ups: names from `camera.FRAMINGS`. All panels share one scale.
         panel_width: width of a panel in pixels; the view is as tall as it is wide.
         fps: frames a second, for how smoothly close-ups follow.
@@ -104,7 +107,13 @@ def render_clip(
     ]
     heads = [_head(p.title, panel_width, tint, font) for p, tint in zip(panels, tints)]
     width = len(panels) * (panel_width + GAP) - GAP
-    foot = _text(panel_width // 18, width, caption, font=font) if caption.strip() else None
+    lines = ((caption, panel_width // 18, INK), (note, panel_width // 30, PALE_INK))
+    strips = [
+        _text(size, width, text, font=font, color=color)
+        for text, size, color in lines
+        if text.strip()
+    ]
+    foot = np.concatenate(strips) if strips else None
     return _frames(stages, heads, foot, renderer or Rasterizer(faces))
 
 
@@ -139,8 +148,9 @@ def _place(
     return places
 
 
-def _text(size: int, width: int, text: str, *, font: str | None) -> np.ndarray:
-    return text_strip(text, width, max(size, 10), padding=size // 2, ground=PAGE, font=font)
+def _text(size: int, width: int, text: str, *, font: str | None, color: Color = INK) -> np.ndarray:
+    size = max(size, 10)
+    return text_strip(text, width, size, color=color, padding=size // 2, ground=PAGE, font=font)
 
 
 def _head(title: str, width: int, tint: Color, font: str | None) -> np.ndarray:
