@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import coo_matrix, identity
 
 from soke.visualization.camera import FRAMINGS, Camera, Regions, cameras, framing
 from soke.visualization.captions import INK, Color, text_strip
@@ -24,6 +25,7 @@ SKIN: Color = (238, 206, 184)
 SKIN_TINT = 0.06  # share of the clothes' colour in the skin
 PAGE: Color = (255, 255, 255)
 PALE_INK: Color = (110, 114, 122)
+HEM_ROUNDS = 5
 GAP = 8  # pixels between views
 CLOSE_UP_SHARE = 0.66  # height of a row of close-ups, as a share of the panel's width
 
@@ -41,17 +43,36 @@ class Panel:
     tint: Color | None = None
 
 
-def body_colors(vertex_count: int, regions: Regions, tint: Color) -> np.ndarray:
+def body_colors(
+    vertex_count: int, regions: Regions, tint: Color, faces: np.ndarray | None = None
+) -> np.ndarray:
     """Colours ``[V, 3]`` (sRGB, 0 to 1): clothes in ``tint``, bare skin where close-ups look.
 
-    A light hand before a darker chest is easier to read than one of the chest's colour.
+    A light hand before a darker chest is easier to read than one of the chest's colour. With
+    ``faces`` [F, 3] the hem between the two is softened: regions end at whole triangles.
     """
     clothes, skin = np.array(tint) / 255, np.array(SKIN) / 255
-    colors = np.tile(clothes, (vertex_count, 1))
+    bare = np.zeros(vertex_count)
     for name in {name for row in FRAMINGS.values() for name in row.regions}:
         if name in regions:
-            colors[regions[name]] = (1 - SKIN_TINT) * skin + SKIN_TINT * clothes
-    return colors.astype(np.float32)
+            bare[regions[name]] = 1
+    if faces is not None:
+        bare = _softened(bare, faces)
+    share = (1 - SKIN_TINT) * bare[:, None]
+    return (share * skin + (1 - share) * clothes).astype(np.float32)
+
+
+def _softened(values: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Values ``[V]`` averaged with their neighbours on the mesh, a few times over."""
+    count = len(values)
+    rows, columns = faces[:, [0, 1, 2]].ravel(), faces[:, [1, 2, 0]].ravel()
+    ones = np.ones(len(rows))
+    edges = coo_matrix((ones, (rows, columns)), shape=(count, count)).tocsr()
+    edges = edges + edges.T + identity(count, format="csr")
+    degree = np.asarray(edges.sum(axis=1))[:, 0]
+    for _ in range(HEM_ROUNDS):
+        values = (edges @ values) / degree
+    return values
 
 
 def render_clip(
@@ -99,7 +120,7 @@ def render_clip(
     stages = [
         _Stage(
             clip,
-            body_colors(clip.shape[1], regions, tint),
+            body_colors(clip.shape[1], regions, tint, faces),
             [(top, left, path[i]) for (_, top, left, _, _), path in zip(views, paths)],
             text_strip("end", panel_width // 9, max(panel_width // 28, 8), padding=4, font=font),
         )
