@@ -41,7 +41,7 @@ class MultiHeadGenerator(nn.Module):
         self.backbone.encoder.embed_tokens = None
         self.backbone.decoder.embed_tokens = None
         self.scale = config.d_model**0.5 if config.scale_embedding else 1.0
-        self.bias = nn.Parameter(torch.zeros(vocabulary.size), requires_grad=False)
+        self.register_buffer("bias", torch.zeros(vocabulary.size))
         weights = torch.tensor(vocabulary.parts.fusion_weights)
         self.register_buffer("fusion_weights", weights, persistent=False)
         self._head_names = []
