@@ -15,9 +15,13 @@ def main() -> None:
     config, _ = parse_command_line(__doc__)
     build.prepare_process(config)
     build.check_new_run(config)
-    resume = last_checkpoint(config.TRAIN.RESUME) if config.TRAIN.RESUME else None
+    resume = None
+    if config.TRAIN.RESUME:
+        resume, epochs = last_checkpoint(config.TRAIN.RESUME, config.TRAIN.END_EPOCH)
+        build.seed(config.SEED_VALUE + epochs)  # other draws than in the epochs before
     if config.TRAIN.STAGE == "vae":
-        data, module = build.pose_data(config), build.tokenizer_module(config)
+        module = build.tokenizer_module(config)
+        data = build.pose_data(config, module.tokenizer)
     else:
         prompts = build.prompt_builder(config)
         data, module = build.token_data(config, prompts), build.generator_module(config, prompts)

@@ -8,7 +8,6 @@ that was interrupted goes on, so the demo can be stopped and started again at an
 
 from __future__ import annotations
 
-import argparse
 import shlex
 import subprocess
 import sys
@@ -26,13 +25,13 @@ def training(cfg: str, run: Path) -> str:
 
 
 def commands() -> list[tuple[str, str]]:
-    """Name and command of every step, evaluated one by one as the run proceeds."""
+    """Name and command of every step."""
     return [
         ("recordings to data sets", "prepare.fingerspelling"),
         ("tokenizer: training", training(DETO, TOKENIZER_RUN)),
         ("tokenizer: reconstruction error", f"test --cfg {DETO} --nodebug"),
         ("motion tokens", f"get_motion_code --cfg {SOKE} --nodebug"),
-        ("small mBART", f"prepare.small_mbart --cfg {SOKE} --nodebug"),
+        ("small mBART", f"prepare.small_mbart --cfg {SOKE}"),
         ("generator: training", training(SOKE, GENERATOR_RUN)),
         ("generator: evaluation", f"test --cfg {SOKE} --nodebug --task t2m"),
         ("videos: How2Sign layout", f"vis_mesh --cfg {SOKE} --nodebug --demo_dataset how2sign"),
@@ -47,14 +46,9 @@ def say(text: str) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="for every step")
-    overrides = parser.parse_args().overrides
     times = []
     for name, command in commands():
         words = ["-m", *shlex.split(command)]
-        if command.startswith(("train ", "test ", "get_motion", "vis_mesh", "prepare.small")):
-            words += overrides
         say(f"\n=== {name}\n$ python {shlex.join(words)}")
         start = time.monotonic()
         code = subprocess.run([sys.executable, *words], check=False).returncode

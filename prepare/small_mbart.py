@@ -1,6 +1,6 @@
 """Make a small mBART folder, to be trained from scratch, from the texts of a configuration.
 
-    python -m prepare.small_mbart --cfg configs/demo/soke.yaml --nodebug
+    python -m prepare.small_mbart --cfg configs/demo/soke.yaml
 
 Writes what the published trimmed mBART folder has, except for weights: ``config.json``,
 ``sentencepiece.bpe.model`` (trained here on the training texts) and ``map_ids.pkl``.
@@ -19,6 +19,7 @@ import sentencepiece
 
 from soke import build
 from soke.config import parse_command_line
+from soke.data.annotations import read_annotations
 from soke.files import atomic_path
 from soke.generator.vocabulary import BOS, EOS, MBART_LANGUAGES, PAD, UNK
 from soke.run import run_verb
@@ -67,10 +68,13 @@ def main() -> None:
     build.prepare_process(config)
     folder = Path(config.model.generator.folder)
     if (folder / "config.json").exists():
-        log.info("%s is there already", folder)
+        log.info("%s is there already; remove it to make another", folder)
         return
-    corpora = build.corpora(config)
-    texts = [clip.text for clip in build.read_clips(config, config.TRAIN.SPLIT)]
+    corpora, texts = build.corpus_table(config), []
+    for corpus in corpora.values():  # also those that are not chosen now: they may be later
+        if Path(corpus.root).exists():
+            clips, _ = read_annotations(corpus.layout, corpus.root, config.TRAIN.SPLIT, corpus.name)
+            texts += [clip.text for clip in clips]
     # "Key word {i}, " and its like: the letters of a prompt are not letters to spell.
     phrases = [corpus.keyword_prompt.split("{i}")[0].strip() for corpus in corpora.values()]
     model = train_pieces(texts + [str(i) + "," for i in range(10)], list(dict.fromkeys(phrases)))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+
 __version__ = "0.1.0"
-__all__ = ["load_tokenizer"]
+__all__ = ["data", "load_tokenizer", "metrics"]
 
 
 def __getattr__(name: str) -> object:
@@ -12,4 +14,6 @@ def __getattr__(name: str) -> object:
         from soke.tokenizer import load_tokenizer
 
         return load_tokenizer
+    if name in ("data", "metrics"):
+        return importlib.import_module(f"soke.{name}")
     raise AttributeError(f"module 'soke' has no attribute {name!r}")

@@ -7,6 +7,7 @@ known key. Values are never evaluated as code.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import difflib
 import importlib
 import inspect
@@ -14,6 +15,7 @@ import logging
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -22,8 +24,12 @@ from soke.files import require
 
 log = logging.getLogger(__name__)
 
+Row = TypeVar("Row")
+
 SCHEMA = Path(__file__).parents[1] / "configs" / "default.yaml"
 STAGES = ("vae", "lm_pretrain", "lm_instruct")
+METRICS = ("ranks", "baselines", "reading")
+LOGGERS = ("tensorboard", "wandb")
 #: Sections whose keys are the user's own names.
 _OPEN_SECTIONS = ("CORPORA",)
 #: Keys of the method's public release that have no meaning here.
@@ -42,24 +48,43 @@ class ConfigError(ValueError):
     """A configuration that cannot be used; the message names the file or key and a remedy."""
 
 
-def load_config(path: str | Path, overrides: Sequence[str] = ()) -> DictConfig:
-    """Read a YAML file with all it builds on, apply ``KEY=VALUE`` overrides, check, resolve."""
+def load_config(
+    path: str | Path, overrides: Sequence[str] = (), debug: bool | None = False
+) -> DictConfig:
+    """Read a YAML file with all it builds on, apply ``KEY=VALUE`` overrides, check, resolve.
+
+    With ``debug`` the run is shrunk to a short trial, see `_shrink`; None leaves it to ``DEBUG``.
+    """
     path = require(path, "The configuration", "Name a YAML file with --cfg, see configs/")
     config = OmegaConf.merge(OmegaConf.load(SCHEMA), _load_with_bases(path))
     for override in overrides:
         key, separator, value = override.partition("=")
         if not separator:
             raise ConfigError(f"{override!r} is not of the form KEY=VALUE")
-        _check_keys(OmegaConf.from_dotlist([f"{key}=0"]), "the command line")
         try:
-            config = OmegaConf.merge(config, OmegaConf.from_dotlist([f"{key}={value}"]))
+            change = OmegaConf.from_dotlist([f"{key}={value}"])
+            _check_keys(change, "the command line")
+            config = OmegaConf.merge(config, change)
         except OmegaConfBaseException as error:
             raise ConfigError(f"cannot set {override!r}: {error}") from None
+    if debug is not None:
+        config.DEBUG = debug
+    real_tokenizer = _resolved(config, path).TRAIN.PRETRAINED_VAE
+    if config.DEBUG:
+        _shrink(config)
+    config = _resolved(config, path)
+    if not Path(config.TRAIN.PRETRAINED_VAE).exists():
+        config.TRAIN.PRETRAINED_VAE = real_tokenizer
+    _check_values(config)
+    return config
+
+
+def _resolved(config: DictConfig, path: Path) -> DictConfig:
+    config = config.copy()
     try:
         OmegaConf.resolve(config)
     except OmegaConfBaseException as error:
         raise ConfigError(f"{path}: {error}") from None
-    _check_values(config)
     return config
 
 
@@ -82,6 +107,11 @@ def _check_keys(config: DictConfig, where: str) -> None:
     known = _paths(schema)
     for key in _paths(config):
         if key in known or _is_open(key):
+            section = OmegaConf.select(schema, key)
+            if isinstance(section, DictConfig) and not isinstance(
+                OmegaConf.select(config, key), DictConfig
+            ):
+                raise ConfigError(f"{where}: {key} is a section with the keys {list(section)}")
             continue
         if key in _RELEASE_ONLY or any(key.startswith(f"{name}.") for name in _RELEASE_ONLY):
             log.warning("%s: %s has no meaning here and is ignored", where, key)
@@ -90,6 +120,26 @@ def _check_keys(config: DictConfig, where: str) -> None:
             continue
         nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.0)[0]
         raise ConfigError(f"{where}: unknown key {key!r}; did you mean {nearest!r}?")
+
+
+def build_row(kind: type[Row], row: dict[str, object], where: str) -> Row:
+    """A dataclass from a row of the configuration.
+
+    Raises `ConfigError` that names the key that is unknown or missing.
+    """
+    known = {field.name: field for field in dataclasses.fields(kind)}
+    for key in row:
+        if key not in known:
+            nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.0)[0]
+            raise ConfigError(f"{where}: unknown key {key!r}; did you mean {nearest!r}?")
+    missing = [
+        name
+        for name, field in known.items()
+        if name not in row and field.default is dataclasses.MISSING
+    ]
+    if missing:
+        raise ConfigError(f"{where} lacks {missing}")
+    return kind(**row)
 
 
 def _remove(config: DictConfig, key: str) -> None:
@@ -117,25 +167,30 @@ def _check_values(config: DictConfig) -> None:
     if config.TRAIN.STAGE not in STAGES:
         raise ConfigError(f"TRAIN.STAGE is {config.TRAIN.STAGE!r}; choose one of {list(STAGES)}")
     for key in ("TRAIN.BATCH_SIZE", "TRAIN.END_EPOCH", "EVAL.BATCH_SIZE", "TEST.BATCH_SIZE",
-                "NUM_NODES", "LOGGER.VAL_EVERY_STEPS"):  # fmt: skip
+                "NUM_NODES", "LOGGER.VAL_EVERY_STEPS", "TEST.REPLICATION_TIMES"):  # fmt: skip
         value = OmegaConf.select(config, key)
         if not isinstance(value, int) or value < 1:
             raise ConfigError(f"{key} is {value!r}; it must be a whole number above 0")
+    for key, known in (("METRIC.TYPE", METRICS), ("LOGGER.TYPE", LOGGERS)):
+        names = OmegaConf.select(config, key)
+        names = [names] if isinstance(names, str) else list(names)
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            raise ConfigError(f"{key} has {unknown}; choose from {list(known)}")
+        OmegaConf.update(config, key, names)
 
 
-def apply_debug(config: DictConfig) -> None:
-    """Shrink a run so that it touches every stage within moments, away from real results.
+def _shrink(config: DictConfig) -> None:
+    """Make a run so small that it touches every stage within moments, away from real results.
 
-    Outputs go to ``debug`` folders; a tokenizer or token folder of an earlier debug run is used
+    Outputs and token files go to ``debug`` folders. The tokenizer is that of an earlier debug run
     where there is one, else the real one.
     """
-    real, debug = config.OUTPUT.EXPERIMENTS, f"{config.OUTPUT.EXPERIMENTS}/debug"
-    config.OUTPUT.EXPERIMENTS = debug
+    if config.TRAIN.RESUME:
+        raise ConfigError("TRAIN.RESUME goes on with a real run: add --nodebug")
+    config.OUTPUT.EXPERIMENTS = f"{config.OUTPUT.EXPERIMENTS}/debug"
     config.OUTPUT.VISUALIZE = f"{config.OUTPUT.VISUALIZE}/debug"
     config.TEST.FOLDER = f"{config.TEST.FOLDER}/debug"
-    candidate = config.TRAIN.PRETRAINED_VAE.replace(f"{real}/", f"{debug}/", 1)
-    if Path(candidate).exists():
-        config.TRAIN.PRETRAINED_VAE = candidate
     config.DATASET.CODE_PATH = f"{config.DATASET.CODE_PATH}-debug"
     config.TRAIN.END_EPOCH = 2
     config.LOGGER.VAL_EVERY_STEPS = 1
@@ -169,18 +224,14 @@ def parse_command_line(
     known = tuple(f"{key}{end}" for key in OmegaConf.load(SCHEMA) for end in ".=")
     overrides = [word for word in arguments if word.startswith(known) and "=" in word]
     options = parser.parse_args([word for word in arguments if word not in overrides])
-    config = load_config(options.cfg, [*overrides, *options.overrides])
+    overrides += options.overrides
     if options.batch_size is not None:
-        config.TRAIN.BATCH_SIZE = config.TEST.BATCH_SIZE = options.batch_size
+        overrides += [f"{section}.BATCH_SIZE={options.batch_size}" for section in ("TRAIN", "TEST")]
     if options.device is not None:
-        config.DEVICE = options.device
+        overrides.append(f"DEVICE={options.device}")
     if options.num_nodes is not None:
-        config.NUM_NODES = options.num_nodes
-    config.DEBUG = not options.nodebug
-    _check_values(config)
-    if config.DEBUG:
-        apply_debug(config)
-    return config, options
+        overrides.append(f"NUM_NODES={options.num_nodes}")
+    return load_config(options.cfg, overrides, debug=False if options.nodebug else None), options
 
 
 def plain(node: DictConfig | ListConfig) -> object:

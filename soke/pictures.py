@@ -15,7 +15,7 @@ from soke.body import BodyModel
 from soke.data.corpora import corpus_of_language
 from soke.data.predictions import read_predictions
 from soke.structures import TokenSample
-from soke.tasks import device_of, results_folder
+from soke.tasks import results_folder
 from soke.training.checkpoints import choose_checkpoint
 from soke.visualization import TINTS, Panel, render_clip, write_video
 
@@ -60,7 +60,7 @@ def render_text(config: DictConfig, text: str, language: str | None) -> Path:
     corpus = corpus_of_language(language, list(corpora.values()))
     checkpoint = choose_checkpoint(config.TEST.CHECKPOINTS, build.run_directory(config))
     prompts = build.prompt_builder(config)
-    device = device_of(config)
+    device = build.device(config)
     module = build.generator_module(config, prompts, checkpoint).eval().to(device)
     batch = prompts([TokenSample("text", corpus.name, text)])
     motion = module.generate_motion(batch.to(device))[0].cpu().numpy()

@@ -30,6 +30,7 @@ from soke.structures import TokenSample
 from soke.tokenizer import PartTokenizer, encode_batches
 from soke.training.checkpoints import choose_checkpoint
 from soke.training.evaluation import (
+    READING_POINTS,
     GenerationEvaluator,
     Reference,
     nearest_clips,
@@ -45,19 +46,16 @@ def results_folder(config: DictConfig) -> Path:
     return Path(config.TEST.FOLDER) / config.NAME
 
 
-def device_of(config: DictConfig) -> torch.device:
-    on_cpu = config.ACCELERATOR == "cpu" or not torch.cuda.is_available()
-    return torch.device("cpu" if on_cpu else "cuda")
-
-
 def reconstruction(config: DictConfig) -> None:
     """The tokenizer's error on the test split, in millimetres."""
-    checkpoint = choose_checkpoint(config.TEST.CHECKPOINTS, build.run_directory(config))
-    config.TRAIN.PRETRAINED_VAE = str(checkpoint)
+    if config.TRAIN.STAGE == "vae":
+        run = build.run_directory(config)
+        config.TRAIN.PRETRAINED_VAE = str(choose_checkpoint(config.TEST.CHECKPOINTS, run))
+    checkpoint = Path(config.TRAIN.PRETRAINED_VAE)
     tokenizer, body = build.trained_tokenizer(config), build.body_model(config)
-    dataset = build.pose_dataset(config, build.read_clips(config, config.TEST.SPLIT))
+    dataset = build.pose_dataset(config, build.read_clips(config, config.TEST.SPLIT), tokenizer)
     motions = through_tokenizer(config, tokenizer, dataset)
-    device = device_of(config)
+    device = build.device(config)
     body, errors = body.to(device), ReconstructionErrors(body)
     means = CorpusMean(list(build.corpora(config)), errors.names)
     rows = []
@@ -74,10 +72,10 @@ def text_to_motion(config: DictConfig) -> None:
     """Generated signing on the test split beside its baselines."""
     checkpoint = choose_checkpoint(config.TEST.CHECKPOINTS, build.run_directory(config))
     prompts = build.prompt_builder(config)
-    device = device_of(config)
+    device = build.device(config)
     module = build.generator_module(config, prompts, checkpoint).eval().to(device)
     tokenizer, body = build.trained_tokenizer(config), build.body_model(config)
-    dataset = build.pose_dataset(config, build.read_clips(config, config.TEST.SPLIT))
+    dataset = build.pose_dataset(config, build.read_clips(config, config.TEST.SPLIT), tokenizer)
     references = [
         Reference(clip.name, clip.corpus, clip.text, tokenizer.denormalize(dataset.motion(i)))
         for i, clip in enumerate(track(dataset.clips, "reading references"))
@@ -100,7 +98,7 @@ def text_to_motion(config: DictConfig) -> None:
         generated += motions
 
     readers = sign_readers(config, body) if "reading" in config.METRIC.TYPE else {}
-    evaluator = GenerationEvaluator(body, references, readers)
+    evaluator = GenerationEvaluator(body, references, readers, "ranks" in config.METRIC.TYPE)
     tables = {"generated": evaluator.score("generated", generated)}
     if "baselines" in config.METRIC.TYPE:
         for name, draws in baselines(config, tokenizer, dataset, references).items():
@@ -143,7 +141,7 @@ def through_tokenizer(
     """Every clip encoded and decoded, as SMPL-X parameters [T, 133]."""
     loader = build.pose_loader(dataset, config.TEST.BATCH_SIZE, config.TEST.NUM_WORKERS)
     batches = track(loader, "through the tokenizer")
-    encoded = encode_batches(tokenizer, batches, device_of(config))
+    encoded = encode_batches(tokenizer, batches, build.device(config))
     device = next(tokenizer.parameters()).device
     return [
         tokenizer.decode_to_motion([torch.from_numpy(tokens).to(device)])[0].cpu()
@@ -158,7 +156,8 @@ def sign_readers(config: DictConfig, body: BodyModel) -> dict[str, SignReader]:
         signs = build.read_signs(config, corpus)
         if signs:
             motions = [frames_to_features(torch.from_numpy(load_motion(sign))) for sign in signs]
-            templates = [body.scored_points(motion)["rhand"].numpy() for motion in motions]
+            points = [body.scored_points(motion) for motion in motions]
+            templates = [point_sets[READING_POINTS].numpy() for point_sets in points]
             readers[name] = SignReader([sign.label for sign in signs], templates)
     return readers
 

@@ -4,9 +4,10 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig
 
+from soke import build
 from soke.config import (
     ConfigError,
-    apply_debug,
+    build_row,
     check_params,
     load_config,
     locate,
@@ -14,14 +15,13 @@ from soke.config import (
     plain,
 )
 from soke.data.corpora import Corpus
-from soke.parts import PartTable
+from soke.parts import Part, PartTable
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 RUNNABLE = sorted([*CONFIGS.glob("*.yaml"), *(CONFIGS / "demo").glob("*.yaml")])
 #: Arguments that the code supplies and a YAML file does not.
 SUPPLIED = {
     "soke.tokenizer.PartTokenizer": ("parts",),
-    "soke.generator.MultiHeadGenerator": ("vocabulary", "config"),
     "soke.generator.generate": ("model", "batch"),
     "torch.optim.AdamW": ("params",),
     "soke.training.optimization.WarmupCosine": ("optimizer", "total_steps"),
@@ -43,7 +43,7 @@ def test_every_yaml_loads_and_binds(path):
     for name, row in plain(config.CORPORA).items():
         Corpus(name=name, **row)
     found = list(targets(config))
-    assert len(found) >= 5
+    assert len(found) == 4  # optimizer, schedule, tokenizer, decoding
     for node in found:
         params = plain(node.params) if "params" in node else {}
         supplied = dict.fromkeys(SUPPLIED[node.target])
@@ -98,6 +98,10 @@ def test_command_line_wins_and_interpolations_follow():
         ("TRAIN.BATCH_SIZE=0", "whole number above 0"),
         ("TRAIN.STAGE=vea", "choose one of"),
         ("Train.STAGE=vae", "unknown key"),
+        ("TRAIN=5", "TRAIN is a section with the keys"),
+        ("METRIC.TYPE=[dtww]", r"METRIC.TYPE has \['dtww'\]; choose from"),
+        ("LOGGER.TYPE=mlflow", "choose from"),
+        ("TEST.REPLICATION_TIMES=0", "whole number above 0"),
     ],
 )
 def test_a_wrong_value_names_the_remedy(override, message):
@@ -114,19 +118,54 @@ def test_wrong_parameters_and_targets_are_named():
 
 def test_release_keys_warn_and_others_fail(tmp_path, caplog):
     path = tmp_path / "theirs.yaml"
-    path.write_text("NAME: x\nMETRIC: {FORCE_IN_METER: true, TYPE: [dtw]}\n")
+    path.write_text("NAME: x\nMETRIC: {FORCE_IN_METER: true, TYPE: [ranks]}\n")
     config = load_config(path)
     assert "METRIC.FORCE_IN_METER has no meaning here" in caplog.text
-    assert "FORCE_IN_METER" not in config.METRIC and config.METRIC.TYPE == ["dtw"]
+    assert "FORCE_IN_METER" not in config.METRIC and config.METRIC.TYPE == ["ranks"]
     path.write_text("NAMES: x\n")
     with pytest.raises(ConfigError, match=r"theirs.yaml: unknown key 'NAMES'; did you mean 'NAME'"):
         load_config(path)
 
 
 def test_debug_runs_stay_away_from_real_results():
-    config = load_config(CONFIGS / "soke.yaml")
-    apply_debug(config)
+    config = load_config(CONFIGS / "demo" / "soke.yaml", debug=True)
     assert config.OUTPUT.EXPERIMENTS == "experiments/debug"
     assert config.TEST.FOLDER == "results/debug"
     assert config.DATASET.CODE_PATH == "TOKENS-debug"
+    assert "/TOKENS-debug/" in config.CORPORA.phoenix.dictionary
     assert config.TRAIN.END_EPOCH == 2
+
+
+def test_a_debug_run_takes_the_real_tokenizer_where_it_has_none_of_its_own(tmp_path):
+    change = [f"OUTPUT.EXPERIMENTS={tmp_path}"]
+    own = tmp_path / "debug" / "deto" / "checkpoints" / "best.ckpt"
+    config = load_config(CONFIGS / "soke.yaml", change, debug=True)
+    assert f"{tmp_path}/deto/checkpoints/best.ckpt" == config.TRAIN.PRETRAINED_VAE
+    own.parent.mkdir(parents=True)
+    own.touch()
+    config = load_config(CONFIGS / "soke.yaml", change, debug=True)
+    assert str(own) == config.TRAIN.PRETRAINED_VAE
+
+
+def test_debug_is_the_default_and_can_be_switched_off_either_way():
+    words = ["--cfg", str(CONFIGS / "deto.yaml")]
+    assert parse_command_line("x", arguments=words)[0].TRAIN.END_EPOCH == 2
+    for switch in ("--nodebug", "DEBUG=false"):
+        assert parse_command_line("x", arguments=[*words, switch])[0].TRAIN.END_EPOCH == 500
+    with pytest.raises(ConfigError, match="add --nodebug"):
+        parse_command_line("x", arguments=[*words, "TRAIN.RESUME=experiments/deto"])
+
+
+def test_wrong_rows_name_the_nearest_key():
+    with pytest.raises(
+        ConfigError, match=r"PARTS\[0\]: unknown key 'colums'; did you mean 'columns'"
+    ):
+        build_row(Part, {"name": "a", "colums": []}, "PARTS[0]")
+    with pytest.raises(ConfigError, match=r"CORPORA.asl lacks \['layout', 'root'"):
+        build_row(Corpus, {"name": "asl"}, "CORPORA.asl")
+
+
+def test_a_shared_dictionary_is_not_written_over():
+    config = load_config(CONFIGS / "soke.yaml", ["CORPORA.how2sign.signs=mine.json"])
+    with pytest.raises(ValueError, match="must not be shared"):
+        build.corpora(config)

@@ -7,8 +7,11 @@ arrays; skinning itself is that of the `smplx` package, against which it is test
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -67,6 +70,17 @@ def read_body_arrays(path: Path) -> dict[str, np.ndarray]:
             except ValueError:  # an object array: the licensed file carries some that nobody needs
                 continue
     return arrays
+
+
+def _in_full_precision(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Positions are computed in float32 even where the run uses mixed precision."""
+
+    @wraps(method)
+    def wrapped(self: BodyModel, motion: Tensor) -> Any:
+        with torch.autocast(motion.device.type, enabled=False):
+            return method(self, motion.float())
+
+    return wrapped
 
 
 @dataclass(frozen=True)
@@ -214,6 +228,7 @@ class BodyModel(nn.Module):
         return (blended[..., :3] @ shaped[..., None])[..., 0] + blended[..., 3]
 
     @torch.no_grad()
+    @_in_full_precision
     def forward(self, motion: Tensor) -> BodyOutput:
         """Vertices [N, 10475, 3] and joints [N, 144, 3] in metres of features [N, 133]."""
         surface, vertices, joints = self._surface(), [], []
@@ -225,6 +240,7 @@ class BodyModel(nn.Module):
         return BodyOutput(torch.cat(vertices), torch.cat(joints))
 
     @torch.no_grad()
+    @_in_full_precision
     def vertices(self, motion: Tensor) -> Tensor:
         """Vertices [N, 10475, 3] alone."""
         surface, vertices = self._surface(), []
@@ -234,6 +250,7 @@ class BodyModel(nn.Module):
         return torch.cat(vertices)
 
     @torch.no_grad()
+    @_in_full_precision
     def scored_points(self, motion: Tensor) -> dict[str, Tensor]:
         """The points of each point set, ``{name: [N, J, 3]}`` in metres, root first."""
         surface = self._surface(self.point_vertices)

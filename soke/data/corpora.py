@@ -25,6 +25,7 @@ class Corpus:
     fps: int = 25  # frames a second of its motion, after thinning
     signs: str | None = None  # list of isolated signs, relative to the root
     dictionary: str | None = None  # word2code.json
+    lowercase: bool = False  # texts are read in lower case
 
 
 def select_corpora(names: str, table: Mapping[str, Corpus]) -> list[Corpus]:
@@ -32,6 +33,9 @@ def select_corpora(names: str, table: Mapping[str, Corpus]) -> list[Corpus]:
 
     Raises ``ValueError`` for an empty name or one that is not in the table.
     """
+    odd = [name for name in table if "_" in name]
+    if odd:
+        raise ValueError(f"names of CORPORA must have no underscore: {odd}")
     wanted = [name for name in names.split("_") if name]
     unknown = [name for name in wanted if name not in table]
     if not wanted or unknown:

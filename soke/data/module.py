@@ -25,6 +25,7 @@ class SignDataModule(L.LightningDataModule):
         batch_size: int,
         val_batch_size: int,
         num_workers: int = 0,
+        val_num_workers: int = 0,
     ) -> None:
         super().__init__()
         self.train, self.val = train, val
@@ -35,7 +36,7 @@ class SignDataModule(L.LightningDataModule):
         )  # fmt: skip
         self._val_loader = partial(
             DataLoader, val, val_batch_size, collate_fn=collate_val,
-            num_workers=num_workers, persistent_workers=num_workers > 0,
+            num_workers=val_num_workers, persistent_workers=val_num_workers > 0,
         )  # fmt: skip
 
     def train_dataloader(self) -> DataLoader:

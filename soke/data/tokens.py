@@ -15,22 +15,41 @@ def token_path(folder: str | Path, corpus: str, name: str) -> Path:
     return Path(folder) / corpus / f"{name}.npy"
 
 
-def claim_folder(folder: str | Path, tokenizer: str) -> None:
-    """Note in ``folder/manifest.json`` which tokenizer (its checksum) the tokens come from.
+MANIFEST = "manifest.json"
 
-    Raises ``ValueError`` when tokens of another tokenizer are there: the two must not mix.
+
+def check_folder(folder: str | Path, tokenizer: str) -> bool:
+    """Whether the folder says that its tokens come from the tokenizer with this checksum.
+
+    False where it says nothing (published tokens). Raises ``ValueError`` where they come from
+    another tokenizer: tokens of two must not mix, nor be decoded by the wrong one.
     """
-    path = Path(folder) / "manifest.json"
-    if path.exists():
-        other = json.loads(path.read_text(encoding="utf-8"))["tokenizer"]
-        if other != tokenizer:
-            raise ValueError(
-                f"{folder} holds tokens of another tokenizer (checksum {other[:12]}, not "
-                f"{tokenizer[:12]}). Remove the folder, or write elsewhere with "
-                "DATASET.CODE_PATH=..."
-            )
+    path = Path(folder) / MANIFEST
+    if not path.exists():
+        return False
+    other = json.loads(path.read_text(encoding="utf-8"))["tokenizer"]
+    if other != tokenizer:
+        raise ValueError(
+            f"{folder} holds tokens of another tokenizer (checksum {other[:12]}, not "
+            f"{tokenizer[:12]}). Remove the folder and run `python -m get_motion_code` again, or "
+            "write elsewhere with DATASET.CODE_PATH=..."
+        )
+    return True
+
+
+def claim_folder(folder: str | Path, tokenizer: str) -> None:
+    """Note which tokenizer (its checksum) the folder's tokens come from.
+
+    Raises ``ValueError`` when tokens of another, or of an unknown, tokenizer are there.
+    """
+    if check_folder(folder, tokenizer):
         return
-    with atomic_path(path) as temporary:
+    if any(Path(folder).rglob("*.npy")):
+        raise ValueError(
+            f"{folder} holds tokens of an unknown tokenizer (it has no {MANIFEST}); write "
+            "elsewhere with DATASET.CODE_PATH=..."
+        )
+    with atomic_path(Path(folder) / MANIFEST) as temporary:
         temporary.write_text(json.dumps({"tokenizer": tokenizer}), encoding="utf-8")
 
 

@@ -43,7 +43,7 @@ class MultiHeadGenerator(nn.Module):
         self.scale = config.d_model**0.5 if config.scale_embedding else 1.0
         self.register_buffer("bias", torch.zeros(vocabulary.size))
         weights = torch.tensor(vocabulary.parts.fusion_weights)
-        self.register_buffer("fusion_weights", weights, persistent=False)
+        self.register_buffer("fusion_weights", weights)
         self._head_names = []
         for part, rows in zip(vocabulary.parts, vocabulary.head_rows()):
             self._head_names.append(f"head_rows_{part.name}")

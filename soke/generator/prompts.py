@@ -42,6 +42,8 @@ class PromptBuilder:
 
     def source(self, text: str, corpus: str, template: str) -> tuple[list[int], tuple[str, ...]]:
         """Embedding rows of the source and the retrieved words that fit in."""
+        if self.corpora[corpus].lowercase:
+            text = text.lower()
         rows = self.vocabulary.encode_text(template.replace(TEXT_SLOT, text))
         rows = rows[: self.max_length - 2]
         words = []

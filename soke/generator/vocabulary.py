@@ -72,7 +72,10 @@ class Vocabulary:
     def _language_row(self, code: str, codes: dict[str, int], folder: Path) -> int:
         if codes.get(code) not in self.rows:
             known = sorted(known for known, i in codes.items() if i in self.rows)
-            raise ValueError(f"{folder} has no language token {code!r}; it has {known}")
+            raise ValueError(
+                f"{folder} has no language token {code!r}; it has {known}. A small vocabulary made "
+                "before the data set was there has to be removed and made again"
+            )
         return self.rows[codes[code]]
 
     def encode_text(self, text: str) -> list[int]:

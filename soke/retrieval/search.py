@@ -14,7 +14,7 @@ from soke.retrieval.spelling import spell
 
 @dataclass(frozen=True)
 class Keyword:
-    """A retrieved sign: the dictionary's word and its tokens [n, P]."""
+    """A retrieved sign (or a spelled word, as "h-i") and its tokens [n, P]."""
 
     word: str
     tokens: np.ndarray
@@ -24,8 +24,9 @@ class KeywordSearch:
     """Whole words of a text that are in the dictionary of the text's corpus, in text order.
 
     A word is a run of letters and digits, compared in lower case; parts of words never match. With
-    ``spell_unknown`` a word that is not in the dictionary is spelled with its letters' entries, if
-    all of them are there. At most ``max_keywords`` signs of at most ``max_tokens`` steps are kept.
+    ``spell_unknown`` a word that is not in the dictionary becomes one keyword, spelled with the
+    entries of its letters, if all of them are there. At most ``max_keywords`` keywords with at most
+    ``max_tokens`` steps a sign are kept.
     """
 
     def __init__(
@@ -48,13 +49,11 @@ class KeywordSearch:
         dictionary = self.dictionaries.get(corpus)
         if dictionary is None or not self.max_keywords:
             return []
-        found = []
+        found: list[Keyword] = []
         for word in re.findall(r"\w+", text.lower()):
             if word in dictionary:
-                found.append(word)
-            elif self.spell_unknown:
-                found += spell(word, dictionary) or []
-        return [
-            Keyword(word, dictionary.lookup(word, self.max_tokens))
-            for word in found[: self.max_keywords]
-        ]
+                found.append(Keyword(word, dictionary.lookup(word, self.max_tokens)))
+            elif self.spell_unknown and (letters := spell(word, dictionary)):
+                signs = [dictionary.lookup(letter, self.max_tokens) for letter in letters]
+                found.append(Keyword("-".join(letters), np.concatenate(signs)))
+        return found[: self.max_keywords]

@@ -43,9 +43,11 @@ class EMAResetQuantizer(nn.Module):
 
     def nearest(self, vectors: Tensor) -> Tensor:
         """Code indices ``[...]`` of vectors ``[..., D]``."""
-        flat = vectors.reshape(-1, self.code_dim)
-        # |x - c|^2 = |x|^2 - 2 x.c + |c|^2, and |x|^2 is the same for every code.
-        distances = self.codebook.square().sum(dim=1) - 2 * flat @ self.codebook.T
+        flat = vectors.reshape(-1, self.code_dim).float()
+        # |x - c|^2 = |x|^2 - 2 x.c + |c|^2, and |x|^2 is the same for every code. In full
+        # precision even under autocast: the choice among near codes is a matter of small digits.
+        with torch.autocast(vectors.device.type, enabled=False):
+            distances = self.codebook.square().sum(dim=1) - 2 * flat @ self.codebook.T
         return distances.argmin(dim=1).view(vectors.shape[:-1])
 
     def lookup(self, tokens: Tensor) -> Tensor:
@@ -58,6 +60,7 @@ class EMAResetQuantizer(nn.Module):
         Returns the codes with a straight-through gradient ``[B, S, D]``, the tokens ``[B, S]``,
         the commitment error (mean square over real steps) and the perplexity of the batch.
         """
+        vectors = vectors.float()
         real = vectors[mask]  # [N, D]
         if self.training and not self.started:
             self._start(real.detach())

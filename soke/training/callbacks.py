@@ -13,12 +13,12 @@ from soke.training.checkpoints import BEST, LAST, checkpoint_folder
 from soke.visualization import Panel, render_clip
 
 
-def checkpoint_callbacks(run: Path, monitor: str, every: int) -> list[Callback]:
+def checkpoint_callbacks(run: Path, monitor: str) -> list[Callback]:
     """``best.ckpt`` by the monitored metric (lower is better) and ``last.ckpt``."""
     folder = checkpoint_folder(run)
     best = ModelCheckpoint(
         folder, Path(BEST).stem, monitor=monitor, mode="min", save_top_k=1,
-        auto_insert_metric_name=False, enable_version_counter=False, every_n_epochs=every,
+        auto_insert_metric_name=False, enable_version_counter=False, every_n_epochs=1,
     )  # fmt: skip
     last = ModelCheckpoint(
         folder, Path(LAST).stem, save_top_k=1, enable_version_counter=False, every_n_epochs=1,
@@ -30,8 +30,8 @@ def checkpoint_callbacks(run: Path, monitor: str, every: int) -> list[Callback]:
 class RenderSample(Callback):
     """After a validation, logs a picture of the first clip: reference and generated."""
 
-    def __init__(self, body: BodyModel) -> None:
-        self.body = body
+    def __init__(self, body: BodyModel, font: str | None = None) -> None:
+        self.body, self.font = body, font
 
     def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         if module.sample is None or not trainer.is_global_zero:
@@ -41,7 +41,10 @@ class RenderSample(Callback):
             Panel(title, self.body.vertices(motion[len(motion) // 2][None]).cpu().numpy())
             for title, motion in (("reference", reference), ("generated", generated))
         ]
-        frames = render_clip(panels, self.body.faces, self.body.regions, caption=text)
+        frames = render_clip(
+            panels, self.body.faces, self.body.regions, caption=text, note=self.body.name,
+            font=self.font,
+        )  # fmt: skip
         picture = next(frames)
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):

@@ -19,13 +19,35 @@ def checkpoint_folder(run: str | Path) -> Path:
     return Path(run) / "checkpoints"
 
 
-def last_checkpoint(run: str | Path) -> Path:
-    """The checkpoint that ``TRAIN.RESUME=run`` goes on from."""
-    return require(
+def last_checkpoint(run: str | Path, end_epoch: int) -> tuple[Path, int]:
+    """The checkpoint that ``TRAIN.RESUME=run`` goes on from, and how many epochs it has behind it.
+
+    Raises `soke.files.MissingAssetError` without one, ``ValueError`` when it is past ``end_epoch``.
+    """
+    path = require(
         checkpoint_folder(run) / LAST,
         "The checkpoint to resume from",
         "TRAIN.RESUME names a run directory such as experiments/deto",
     )
+    epochs = int(torch.load(path, map_location="cpu", weights_only=True)["epoch"]) + 1
+    if epochs > end_epoch:
+        raise ValueError(
+            f"{path} has {epochs} epochs behind it, TRAIN.END_EPOCH is {end_epoch}: raise it to "
+            "go on"
+        )
+    return path, epochs
+
+
+def check_tokenizer(path: str | Path, code: str) -> None:
+    """Refuse a generator that was trained on the tokens of another tokenizer (by checksum)."""
+    path = require(path, "The generator's checkpoint", "Correct TEST.CHECKPOINTS")
+    content = torch.load(path, map_location="cpu", weights_only=True)
+    own = content.get("soke", {}).get("tokenizer_sha256")
+    if own is not None and own != code:
+        raise ValueError(
+            f"{path} was trained on the tokens of another tokenizer (checksum {own[:12]}) than "
+            f"TRAIN.PRETRAINED_VAE ({code[:12]})"
+        )
 
 
 def choose_checkpoint(named: str, run: str | Path) -> Path:

@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 
 #: The point set whose DTW error ranks the references.
 RANKING_POINTS = "rhand"
+#: The point set in which signs are read back.
+READING_POINTS = "rhand"
 RANKS = (1, 5)
 
 
@@ -83,9 +85,10 @@ class GenerationEvaluator:
         body: BodyModel,
         references: Sequence[Reference],
         readers: Mapping[str, SignReader] | None = None,
+        rank: bool = True,
     ) -> None:
         self.body, self.references = body, list(references)
-        self.readers = dict(readers or {})
+        self.readers, self.rank = dict(readers or {}), rank
         self.points = [self._points(reference.motion) for reference in self.references]
         self.truth = [self._spelling(reference) for reference in self.references]
 
@@ -103,25 +106,28 @@ class GenerationEvaluator:
         """A row a clip for motions [T, 133], one a reference in the same order."""
         assert len(motions) == len(self.references)
         generated = [self._points(motion) for motion in track(motions, f"scoring {system}")]
-        distances = dtw_jpe_matrix(
-            [points[RANKING_POINTS] for points in generated],
-            [points[RANKING_POINTS] for points in self.points],
-        )
         rows = []
-        for i, rank in enumerate(ranks(distances, range(len(generated)))):
-            reference = self.references[i]
+        for i, reference in enumerate(self.references):
             row = {
                 "system": system, "corpus": reference.corpus, "name": reference.name,
-                "text": reference.text, **dtw_errors(generated[i], self.points[i]), "rank": rank,
+                "text": reference.text, **dtw_errors(generated[i], self.points[i]),
                 "length_ratio": len(motions[i]) / len(reference.motion),
             }  # fmt: skip
             if self.truth[i] is not None:
-                read = self.readers[reference.corpus].read(generated[i][RANKING_POINTS])
+                read = self.readers[reference.corpus].read(generated[i][READING_POINTS])
                 row["read"] = " ".join(read)
                 row["signs"] = len(self.truth[i])
                 row["edits"] = Levenshtein.distance(read, self.truth[i])
             rows.append(row)
+        if self.rank:
+            for row, rank in zip(rows, self._ranks(generated)):
+                row["rank"] = rank
         return pd.DataFrame(rows)
+
+    def _ranks(self, generated: Sequence[dict[str, np.ndarray]]) -> np.ndarray:
+        """Rank of each clip's own reference among all references; every pair is compared."""
+        sides = [[points[RANKING_POINTS] for points in side] for side in (generated, self.points)]
+        return ranks(dtw_jpe_matrix(*sides), range(len(generated)))
 
 
 def summarize(rows: pd.DataFrame) -> dict[str, dict[str, float]]:
@@ -132,7 +138,8 @@ def summarize(rows: pd.DataFrame) -> dict[str, dict[str, float]]:
 
 def _summary(rows: pd.DataFrame) -> dict[str, float]:
     summary = {name: float(rows[name].mean()) for name in (*DTW_NAMES, "length_ratio")}
-    summary |= {f"R@{k}": float((rows["rank"] <= k).mean()) for k in RANKS}
+    if "rank" in rows:
+        summary |= {f"R@{k}": float((rows["rank"] <= k).mean()) for k in RANKS}
     if "edits" in rows and rows["signs"].notna().any():
         read = rows[rows["signs"].notna()]
         summary["sign_error_rate"] = float(read["edits"].sum() / read["signs"].sum())

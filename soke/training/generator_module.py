@@ -24,7 +24,8 @@ class GeneratorModule(L.LightningModule):
 
     The reference of a validation clip is its own tokens through the tokenizer, so that no pose
     file is read. The monitored metric is ``val/DTW_JPE_hands`` unless the run names another: the
-    validation loss rises long before greedy output gets worse.
+    validation loss rises long before greedy output gets worse. ``tokenizer_code`` is the checksum
+    of the tokenizer's checkpoint; it is kept in the generator's checkpoints.
     """
 
     monitor = "DTW_JPE_hands"
@@ -33,6 +34,7 @@ class GeneratorModule(L.LightningModule):
         self,
         generator: MultiHeadGenerator,
         tokenizer: PartTokenizer,
+        tokenizer_code: str,
         body: BodyModel,
         corpora: Sequence[str],
         optimizer: OptimizerFactory,
@@ -44,6 +46,7 @@ class GeneratorModule(L.LightningModule):
         self.generator = generator
         # In lists, so that they are no submodules and in no checkpoint of the generator.
         self._tokenizer, self._body = [tokenizer.eval()], [body]
+        self.tokenizer_code = tokenizer_code
         self.optimizer, self.scheduler, self.decode = optimizer, scheduler, decode
         self.loss_weight = loss_weight
         self.errors = CorpusMean(corpora, DTW_NAMES)
@@ -92,6 +95,9 @@ class GeneratorModule(L.LightningModule):
     def decode_tokens(self, tokens: Sequence[Tensor]) -> list[Tensor]:
         """Denormalised motion [T, 133] of token sequences [S, P]."""
         return self._tokenizer[0].to(self.device).decode_to_motion(tokens)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["soke"] = {"tokenizer_sha256": self.tokenizer_code}
 
     def configure_optimizers(self) -> dict[str, Any]:
         total = int(self.trainer.estimated_stepping_batches)

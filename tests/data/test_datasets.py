@@ -6,7 +6,7 @@ from soke.data.corpora import corpus_of_language, select_corpora
 from soke.data.datasets import LengthLimits, PoseDataset, TokenDataset, collate_poses
 from soke.data.predictions import Prediction, prediction_path, read_predictions, write_prediction
 from soke.data.statistics import load_statistics
-from soke.data.tokens import claim_folder, read_tokens, token_path, write_tokens
+from soke.data.tokens import check_folder, claim_folder, read_tokens, token_path, write_tokens
 from soke.parts import FEATURE_COLUMNS, PartTable
 from tests.helpers import CORPORA, THREE_PARTS
 
@@ -92,6 +92,11 @@ def test_tokens_of_two_tokenizers_do_not_mix(tmp_path):
     claim_folder(tmp_path, "a" * 64)
     with pytest.raises(ValueError, match=r"another tokenizer.*DATASET\.CODE_PATH"):
         claim_folder(tmp_path, "b" * 64)
+    published = tmp_path / "published"
+    write_tokens(token_path(published, "csl", "x"), np.zeros((2, 3)))
+    assert not check_folder(published, "a" * 64)
+    with pytest.raises(ValueError, match="unknown tokenizer"):
+        claim_folder(published, "a" * 64)
 
 
 def test_augmentation_drops_one_step_a_third_of_the_time(tmp_path):

@@ -38,8 +38,8 @@ def test_unknown_words_are_spelled_only_by_the_switch_and_only_whole():
     letters = {"c": dictionary("h", "i", "ch", "ß")}
     assert words(KeywordSearch(letters)("hi", "c")) == []
     search = KeywordSearch(letters, max_keywords=9, spell_unknown=True)
-    assert words(search("hi", "c")) == ["h", "i"]
-    assert words(search("chi ß", "c")) == ["ch", "i", "ß"]
+    assert words(search("hi", "c")) == ["h-i"] and search("hi", "c")[0].tokens.shape == (6, 3)
+    assert words(search("chi ß", "c")) == ["ch-i", "ß"]
     assert words(search("hix", "c")) == []
 
 

@@ -3,7 +3,12 @@ import math
 import pytest
 import torch
 
-from soke.training.checkpoints import choose_checkpoint, last_checkpoint, load_weights
+from soke.training.checkpoints import (
+    check_tokenizer,
+    choose_checkpoint,
+    last_checkpoint,
+    load_weights,
+)
 from soke.training.optimization import WarmupCosine, configure
 
 
@@ -32,13 +37,23 @@ def test_checkpoints_are_found_or_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="python -m train"):
         choose_checkpoint("", tmp_path)
     with pytest.raises(FileNotFoundError, match=r"TRAIN\.RESUME"):
-        last_checkpoint(tmp_path)
+        last_checkpoint(tmp_path, 5)
     folder = tmp_path / "checkpoints"
     folder.mkdir()
-    (folder / "last.ckpt").touch()
-    assert choose_checkpoint("", tmp_path).name == last_checkpoint(tmp_path).name == "last.ckpt"
+    torch.save({"epoch": 3}, folder / "last.ckpt")
+    assert choose_checkpoint("", tmp_path).name == "last.ckpt"
+    assert last_checkpoint(tmp_path, 4) == (folder / "last.ckpt", 4)
+    with pytest.raises(ValueError, match=r"4 epochs behind it, TRAIN\.END_EPOCH is 3"):
+        last_checkpoint(tmp_path, 3)
     (folder / "best.ckpt").touch()
     assert choose_checkpoint("", tmp_path).name == "best.ckpt"
+
+
+def test_a_generator_of_another_tokenizer_is_refused(tmp_path):
+    torch.save({"soke": {"tokenizer_sha256": "a" * 64}}, tmp_path / "x.ckpt")
+    check_tokenizer(tmp_path / "x.ckpt", "a" * 64)
+    with pytest.raises(ValueError, match="another tokenizer"):
+        check_tokenizer(tmp_path / "x.ckpt", "b" * 64)
 
 
 def test_weights_load_strictly(tmp_path):

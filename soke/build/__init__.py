@@ -1,0 +1,49 @@
+"""From a configuration to objects.
+
+Besides the verbs and `soke.config`, only this package, `soke.tasks` and `soke.pictures` read a
+configuration: the verbs share them, so that each of them stays a page. Everything below takes
+explicit arguments.
+"""
+
+from soke.build.data import (
+    code_folder,
+    corpora,
+    corpus_table,
+    length_limits,
+    part_table,
+    pose_data,
+    pose_dataset,
+    pose_loader,
+    prompt_builder,
+    read_clips,
+    read_signs,
+    token_data,
+)
+from soke.build.models import body_model, generator_module, tokenizer_module, trained_tokenizer
+from soke.build.process import check_new_run, device, prepare_process, run_directory, seed
+from soke.build.trainer import trainer
+
+__all__ = [
+    "body_model",
+    "check_new_run",
+    "code_folder",
+    "corpora",
+    "corpus_table",
+    "device",
+    "generator_module",
+    "length_limits",
+    "part_table",
+    "pose_data",
+    "pose_dataset",
+    "pose_loader",
+    "prepare_process",
+    "prompt_builder",
+    "read_clips",
+    "read_signs",
+    "run_directory",
+    "seed",
+    "token_data",
+    "tokenizer_module",
+    "trained_tokenizer",
+    "trainer",
+]

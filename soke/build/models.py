@@ -1,0 +1,96 @@
+"""Body, tokenizer and generator, as the configuration says."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from soke.body import BodyModel, locate_body_model
+from soke.build.data import corpora, part_table
+from soke.config import check_params, plain
+from soke.data.statistics import load_statistics
+from soke.files import checksum
+from soke.generator import MultiHeadGenerator, PromptBuilder, read_config
+from soke.tokenizer import PartTokenizer, load_tokenizer
+from soke.training.checkpoints import check_tokenizer, load_weights
+from soke.training.generator_module import GeneratorModule
+from soke.training.tokenizer_module import TokenizerModule
+
+log = logging.getLogger(__name__)
+
+
+def body_model(config: DictConfig) -> BodyModel:
+    body = BodyModel(locate_body_model(config.BODY.MODEL_DIR))
+    log.info("body: %s", body.name)
+    return body
+
+
+def trained_tokenizer(config: DictConfig) -> PartTokenizer:
+    """The tokenizer of ``TRAIN.PRETRAINED_VAE``; its parts must be the configured ones."""
+    tokenizer = load_tokenizer(config.TRAIN.PRETRAINED_VAE)
+    if not tokenizer.parts.same_codes(part_table(config)):
+        raise ValueError(
+            f"the tokenizer {config.TRAIN.PRETRAINED_VAE} was trained with another part table: "
+            f"{tokenizer.parts.to_rows()}; make PARTS agree or train a tokenizer"
+        )
+    return tokenizer
+
+
+def _factories(config: DictConfig) -> dict[str, object]:
+    """Optimizer and schedule, with their parameters bound."""
+    factories = {}
+    for name, section in (("optimizer", "OPTIM"), ("scheduler", "LR_SCHEDULER")):
+        node = config.TRAIN[section]
+        params = plain(node.params)
+        factories[name] = partial(check_params(node.target, params), **params)
+    return factories
+
+
+def tokenizer_module(config: DictConfig) -> TokenizerModule:
+    """A new tokenizer, ready to train."""
+    h2s, node = config.DATASET.H2S, config.model.tokenizer
+    mean, std = load_statistics(h2s.MEAN_PATH, h2s.STD_PATH, h2s.STD_FLOOR)
+    params = plain(node.params)
+    tokenizer = check_params(node.target, params)(part_table(config), mean=mean, std=std, **params)
+    if config.TRAIN.PRETRAINED:
+        load_weights(tokenizer, config.TRAIN.PRETRAINED, "tokenizer")
+    return TokenizerModule(
+        tokenizer,
+        body_model(config),
+        list(corpora(config)),
+        **_factories(config),
+        loss_kind=config.LOSS.ABLATION.RECONS_LOSS,
+        feature_weight=config.LOSS.LAMBDA_FEATURE,
+        velocity_weight=config.LOSS.LAMBDA_VELOCITY,
+        commitment_weight=config.LOSS.LAMBDA_COMMIT,
+    )
+
+
+def generator_module(
+    config: DictConfig, prompts: PromptBuilder, checkpoint: str | Path | None = None
+) -> GeneratorModule:
+    """The generator; from ``checkpoint`` if given, else as the configuration says."""
+    node = config.model.generator
+    generator = MultiHeadGenerator(prompts.vocabulary, read_config(node.folder))
+    tokenizer, code = trained_tokenizer(config), checksum(config.TRAIN.PRETRAINED_VAE)
+    if checkpoint is not None:
+        check_tokenizer(checkpoint, code)
+        load_weights(generator, checkpoint, "generator")
+    elif config.TRAIN.PRETRAINED:
+        load_weights(generator, config.TRAIN.PRETRAINED, "generator")
+    elif node.pretrained:
+        generator.load_backbone(node.folder)
+    params = plain(node.decoding.params)
+    return GeneratorModule(
+        generator,
+        tokenizer,
+        code,
+        body_model(config),
+        list(corpora(config)),
+        **_factories(config),
+        decode=partial(check_params(node.decoding.target, params), **params),
+        loss_weight=config.LOSS.LAMBDA_CLS,
+    )

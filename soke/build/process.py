@@ -1,0 +1,56 @@
+"""Logging, seeds, threads, devices and the run directory."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import lightning as L
+import torch
+from omegaconf import DictConfig
+
+
+def prepare_process(config: DictConfig) -> None:
+    """Logging, seeds and threads."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    for noisy in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    seed(config.SEED_VALUE)
+    if config.NUM_THREADS is not None:
+        torch.set_num_threads(config.NUM_THREADS)
+
+
+def seed(value: int) -> None:
+    L.seed_everything(value, workers=True, verbose=False)
+
+
+def run_directory(config: DictConfig) -> Path:
+    return Path(config.TRAIN.RESUME or f"{config.OUTPUT.EXPERIMENTS}/{config.NAME}")
+
+
+def device(config: DictConfig) -> torch.device:
+    """Where a verb other than training computes: the first configured GPU, or the CPU.
+
+    Raises ``ValueError`` when a GPU is asked for and there is none.
+    """
+    if config.ACCELERATOR == "cpu":
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        if config.ACCELERATOR != "auto":
+            raise ValueError(f"ACCELERATOR is {config.ACCELERATOR!r} but torch finds no GPU")
+        return torch.device("cpu")
+    first = 0 if isinstance(config.DEVICE, int) else config.DEVICE[0]
+    return torch.device("cuda", first)
+
+
+def check_new_run(config: DictConfig) -> None:
+    """Refuse to train over an existing run; a debug run may be written over.
+
+    Raises ``ValueError`` that says how to continue or where to write instead.
+    """
+    run = run_directory(config)
+    if (run / "checkpoints").exists() and not config.TRAIN.RESUME and not config.DEBUG:
+        raise ValueError(
+            f"{run} holds a run already. TRAIN.RESUME={run} goes on with it; NAME=... starts "
+            "another beside it; or remove the folder"
+        )

@@ -1,0 +1,56 @@
+"""The Lightning trainer of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import lightning as L
+from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
+from omegaconf import DictConfig
+
+from soke.build.process import device, run_directory
+from soke.data.module import SignDataModule
+from soke.training.callbacks import RenderSample, checkpoint_callbacks
+from soke.training.generator_module import GeneratorModule
+from soke.training.tokenizer_module import TokenizerModule
+
+
+def _loggers(config: DictConfig, run: Path) -> list[Logger]:
+    loggers: list[Logger] = []
+    for kind in config.LOGGER.TYPE:
+        if kind == "tensorboard":
+            loggers.append(TensorBoardLogger(run, name="", version="logs"))
+        else:
+            loggers.append(WandbLogger(config.NAME, save_dir=run))
+    return loggers
+
+
+def trainer(
+    config: DictConfig, module: TokenizerModule | GeneratorModule, data: SignDataModule
+) -> L.Trainer:
+    """A Lightning trainer for a run: checkpoints, logs, a progress bar, a rendered sample."""
+    run = run_directory(config)
+    every = min(config.LOGGER.VAL_EVERY_STEPS, config.TRAIN.END_EPOCH)
+    monitor = f"val/{config.TRAIN.MONITOR or module.monitor}"
+    on_cpu = device(config).type == "cpu"
+    devices = config.DEVICE if isinstance(config.DEVICE, int) else list(config.DEVICE)
+    if on_cpu and not isinstance(devices, int):
+        devices = len(devices)
+    return L.Trainer(
+        default_root_dir=run,
+        accelerator="cpu" if on_cpu else config.ACCELERATOR,
+        devices=devices,
+        num_nodes=config.NUM_NODES,
+        precision=config.PRECISION,
+        max_epochs=config.TRAIN.END_EPOCH,
+        check_val_every_n_epoch=every,
+        gradient_clip_val=config.TRAIN.GRADIENT_CLIP,
+        log_every_n_steps=min(10, len(data.train_dataloader())),
+        num_sanity_val_steps=0,
+        logger=_loggers(config, run),
+        callbacks=[
+            *checkpoint_callbacks(run, monitor),
+            *([L.pytorch.callbacks.LearningRateMonitor("step")] if config.LOGGER.TYPE else []),
+            RenderSample(module._body[0], config.RENDER.FONT),
+        ],
+    )
