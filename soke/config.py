@@ -198,6 +198,8 @@ def _shrink(config: DictConfig) -> None:
         section.NUM_WORKERS = 0
         section.BATCH_SIZE = min(section.BATCH_SIZE, 4)
     config.RENDER.CLIPS = 1
+    decoding = config.model.generator.decoding.params
+    decoding.max_steps = min(decoding.max_steps, 20)
 
 
 #: Clips of a split that a debug run uses.

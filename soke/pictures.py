@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from omegaconf import DictConfig
 
@@ -17,12 +18,21 @@ from soke.data.predictions import read_predictions
 from soke.structures import TokenSample
 from soke.tasks import results_folder
 from soke.training.checkpoints import choose_checkpoint
-from soke.visualization import TINTS, Panel, render_clip, write_video
+from soke.visualization import (
+    TINTS,
+    Panel,
+    contact_sheet,
+    render_clip,
+    write_image,
+    write_video,
+)
 
 log = logging.getLogger(__name__)
 
 #: What a panel can show; its place decides the colour, wherever it is shown.
 SYSTEMS = ("reference", "generated")
+#: The contact sheet beside a video shows every so many frames, in so many columns.
+SHEET_STEP, SHEET_COLUMNS = 10, 6
 
 
 def render_test_clips(config: DictConfig, corpus: str, names: Sequence[str] | None) -> list[Path]:
@@ -101,5 +111,21 @@ def _render(
         panels, body.faces, body.regions, caption=caption, note=note, fps=fps,
         font=config.RENDER.FONT,
     )  # fmt: skip
-    write_video(path, frames, fps)
-    log.info("wrote %s", path)
+    shown = range(0, max(len(motion) for motion in motions.values()), SHEET_STEP)
+    kept: list[np.ndarray] = []
+    write_video(path, _noting(frames, shown, kept), fps)
+    sheet = path.with_suffix(".png")
+    write_image(sheet, contact_sheet(kept, SHEET_COLUMNS))
+    log.info("wrote %s and %s", path, sheet)
+
+
+def _noting(
+    frames: Iterable[np.ndarray], places: range, kept: list[np.ndarray]
+) -> Iterator[np.ndarray]:
+    """Pass frames on, and keep those at ``places`` at half their size."""
+    for t, frame in enumerate(frames):
+        if t in places:
+            height, width, _ = frame.shape  # both even
+            blocks = frame.reshape(height // 2, 2, width // 2, 2, 3)
+            kept.append(blocks.mean(axis=(1, 3)).astype(np.uint8))
+        yield frame

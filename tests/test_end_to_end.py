@@ -114,8 +114,17 @@ def test_text_in_signing_avatar_out(work):
         assert 0.03 < colored.mean() < 0.6
         assert any(not np.array_equal(frames[0], frame) for frame in frames[1:])
 
+        assert video.with_suffix(".png").exists()
+
     error = python("vis_mesh", *soke, "--text", "hello", "--lang", "fr", expect=1)
     assert "choose one of ['en', 'zh', 'de']" in error
+
+    trial = [word for word in deto if word != "--nodebug"]
+    python("train", *trial)
+    assert (work / "experiments" / "debug" / "demo-deto" / "checkpoints" / "best.ckpt").exists()
+    python("get_motion_code", *[word for word in soke if word != "--nodebug"])
+    assert 0 < len(list((work / "data/How2Sign/TOKENS-debug/how2sign").glob("*.npy"))) <= 24
+    assert before == [file.stat().st_mtime_ns for file in files]
 
 
 def test_a_missing_data_set_is_one_message(work):
