@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from prepare.fingerspelling.languages import LANGUAGES
 from prepare.fingerspelling.layouts import SIGN_LIST
 from prepare.fingerspelling.recordings import WHEEL, lexicon_folder
-from soke.body.model import body_name, locate_body_model
+from soke.body import body_name, locate_body_model
 from soke.files import atomic_path, checksum
 
 log = logging.getLogger(__name__)

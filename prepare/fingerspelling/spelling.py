@@ -17,7 +17,7 @@ from prepare.fingerspelling.rotations import (
     to_quaternions,
 )
 from prepare.fingerspelling.skeleton import HANDS, JAW, JOINTS, Skeleton
-from soke.body.model import SIGNER_BETAS
+from soke.body import SIGNER_BETAS
 from soke.parts import FRAME_SIZE, frame_slices
 
 #: Frames that a letter is held, and that a transition takes (both ends included); the frames

@@ -1,12 +1,14 @@
 """The SMPL-X body: layer, joint sets, rigid alignment."""
 
-from soke.body.model import SIGNER_BETAS, BodyModel, body_name, locate_body_model
+from soke.body.files import STAND_IN, body_name, locate_body_model
+from soke.body.model import SIGNER_BETAS, BodyModel
 from soke.body.points import COMBINED, POINT_SETS, PointSet
 
 __all__ = [
     "COMBINED",
     "POINT_SETS",
     "SIGNER_BETAS",
+    "STAND_IN",
     "BodyModel",
     "PointSet",
     "body_name",

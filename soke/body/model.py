@@ -1,8 +1,7 @@
 """SMPL-X: from the 133 modelled features to vertices, joints and scored points.
 
-The licensed model is used where the user has put it, else the free stand-in that ships with the
-package (same file format, see assets/NOTICE). Files are read without unpickling anything but
-arrays; skinning itself is that of the `smplx` package, against which it is tested.
+Skinning is that of the `smplx` package, against which it is tested; here it is done on arrays that
+were read safely, and only for the vertices that an output needs.
 """
 
 from __future__ import annotations
@@ -26,8 +25,8 @@ from smplx.vertex_ids import vertex_ids
 from smplx.vertex_joint_selector import VertexJointSelector
 from torch import Tensor, nn
 
+from soke.body.files import STAND_IN, body_name, read_body_arrays
 from soke.body.points import POINT_SETS, REGION_JOINTS, Point
-from soke.files import safe_load_pickle
 from soke.parts import features_to_frames, frame_slices
 from soke.structures import BodyOutput
 
@@ -36,40 +35,9 @@ SIGNER_BETAS = (
     -0.07284723, 0.1795129, -0.27608207, 0.135155, 0.10748172,
     0.16037364, -0.01616933, -0.03450319, 0.01369138, 0.01108842,
 )  # fmt: skip
-STAND_IN = Path(__file__).parent / "assets" / "smplx" / "SMPLX_NEUTRAL.npz"
 _EXPRESSION_START = 300  # full files have 300 shape directions before the expression
 _NECK = 12
 _CHUNK = 256  # frames skinned at once: bounds memory, keeps matrices large
-
-
-def locate_body_model(folder: str | Path = "deps/smpl_models") -> Path:
-    """The licensed model under ``folder`` (``smplx/SMPLX_NEUTRAL.npz`` or ``.pkl``), if it is
-    there, else the stand-in that ships with the package."""
-    for name in ("SMPLX_NEUTRAL.npz", "SMPLX_NEUTRAL.pkl"):
-        path = Path(folder) / "smplx" / name
-        if path.exists():
-            return path
-    return STAND_IN
-
-
-def body_name(path: Path) -> str:
-    """What a score or picture says about its body."""
-    return "stand-in body (not SMPL-X)" if path == STAND_IN else f"SMPL-X neutral ({path.name})"
-
-
-def read_body_arrays(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a model file, without executing anything in it."""
-    if path.suffix == ".pkl":
-        content = safe_load_pickle(path)
-        return {key: value for key, value in content.items() if isinstance(value, np.ndarray)}
-    arrays = {}
-    with np.load(path, allow_pickle=False) as file:
-        for key in file.files:
-            try:
-                arrays[key] = file[key]
-            except ValueError:  # an object array: the licensed file carries some that nobody needs
-                continue
-    return arrays
 
 
 def _in_full_precision(method: Callable[..., Any]) -> Callable[..., Any]:

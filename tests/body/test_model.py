@@ -3,8 +3,7 @@ import pytest
 import smplx
 import torch
 
-from soke.body import POINT_SETS, SIGNER_BETAS, BodyModel, locate_body_model
-from soke.body.model import STAND_IN
+from soke.body import POINT_SETS, SIGNER_BETAS, STAND_IN, BodyModel, locate_body_model
 from soke.parts import features_to_frames, frame_slices
 
 
