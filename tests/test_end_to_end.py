@@ -91,7 +91,7 @@ def test_text_in_signing_avatar_out(work):
     assert before == [file.stat().st_mtime_ns for file in files]  # nothing is done twice
 
     python("prepare.small_mbart", *soke)
-    python("train", *soke, "RETRIEVAL.SPELL_UNKNOWN=true")
+    python("train", *soke)
     python("test", *soke, "--task", "t2m")
     results = json.loads((work / "results" / "demo-soke" / "metrics.json").read_text())
     assert set(results["baselines"]) == {

@@ -55,3 +55,11 @@ def test_importing_soke_is_light():
 def test_verbs_stay_a_page():
     for verb in ("train.py", "test.py", "get_motion_code.py", "vis_mesh.py"):
         assert len((ROOT / verb).read_text(encoding="utf-8").splitlines()) < 60, verb
+
+
+def test_public_names_are_there_after_import_soke():
+    names = (
+        "load_tokenizer data.safe_load_pickle data.length_rule metrics.dtw_jpe metrics.dtw_pa_jpe"
+    )
+    code = f"import soke, operator; operator.attrgetter(*{names.split()!r})(soke)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

@@ -95,3 +95,10 @@ def test_regions_cover_the_hands(body):
         > -0.4
         > template[regions["right_hand"], 0].max()
     )
+
+
+def test_positions_are_exact_under_mixed_precision(body, motion):
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        points, vertices = body.scored_points(motion), body.vertices(motion)
+    torch.testing.assert_close(points["rhand"], body.scored_points(motion)["rhand"])
+    torch.testing.assert_close(vertices, body.vertices(motion))

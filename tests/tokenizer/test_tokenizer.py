@@ -213,3 +213,13 @@ def test_any_part_table_works():
             "token_prefix": "m"}]  # fmt: skip
     tokenizer = small_tokenizer(rows=one)
     assert tokenizer.encode(torch.randn(1, 8, 133)).shape == (1, 2, 1)
+
+
+def test_mixed_precision_trains_and_keeps_the_codebook_exact():
+    tokenizer = small_tokenizer(train=True)
+    mask = torch.ones(2, 32, dtype=torch.bool)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        output = tokenizer(torch.randn(2, 32, 133), mask)
+        output.reconstruction.float().square().mean().backward()
+    assert tokenizer.networks[0].quantizer.codebook.dtype == torch.float32
+    assert output.commitment.dtype == torch.float32
