@@ -21,7 +21,7 @@ class MissingAssetError(FileNotFoundError):
     """Something that the user has to fetch or make is not there; the message says how."""
 
     def __init__(self, what: str, looked_for: str | Path, remedy: str) -> None:
-        super().__init__(f"{what} is missing: looked for {looked_for}. {remedy}")
+        super().__init__(f"{what} not found: looked for {looked_for}. {remedy}")
 
 
 def require(path: str | Path, what: str, remedy: str) -> Path:

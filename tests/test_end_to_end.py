@@ -63,7 +63,7 @@ def test_text_in_signing_avatar_out(work):
            "phoenix=14", "csl=14", "--held-out", "2")  # fmt: skip
 
     missing = python("test", *deto, expect=1)
-    assert "checkpoint is missing" in missing and "python -m train" in missing
+    assert "checkpoint not found" in missing and "python -m train" in missing
 
     python("train", *deto)
     run = work / "experiments" / "demo-deto"

@@ -82,7 +82,8 @@ class GeneratorModule(L.LightningModule):
     def on_validation_epoch_end(self) -> None:
         means = self.errors.compute()
         self.errors.reset()
-        self.log_dict({f"val/{k}": v for k, v in means[TOTAL].items()}, prog_bar=True)
+        values = {f"val/{k}": v for k, v in means[TOTAL].items()}
+        self.log_dict(values, prog_bar=True, sync_dist=True)
 
     def generate_tokens(self, batch: TokenBatch) -> list[Tensor]:
         """Tokens [S, P] for every text."""

@@ -94,7 +94,8 @@ class TokenizerModule(L.LightningModule):
     def on_validation_epoch_end(self) -> None:
         means = self.errors.compute()
         self.errors.reset()
-        self.log_dict({f"val/{k}": v for k, v in means[TOTAL].items()}, prog_bar=True)
+        values = {f"val/{k}": v for k, v in means[TOTAL].items()}
+        self.log_dict(values, prog_bar=True, sync_dist=True)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["soke"] = {"tokenizer": self.tokenizer.description()}
