@@ -113,11 +113,12 @@ def _check_keys(config: DictConfig, where: str) -> None:
             ):
                 raise ConfigError(f"{where}: {key} is a section with the keys {list(section)}")
             continue
-        if key in _RELEASE_ONLY or any(key.startswith(f"{name}.") for name in _RELEASE_ONLY):
+        if key in _RELEASE_ONLY:
             log.warning("%s: %s has no meaning here and is ignored", where, key)
-            OmegaConf.update(config, key, None, merge=False)
             _remove(config, key)
             continue
+        if any(key.startswith(f"{name}.") for name in _RELEASE_ONLY):
+            continue  # went with its section
         nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.0)[0]
         raise ConfigError(f"{where}: unknown key {key!r}; did you mean {nearest!r}?")
 

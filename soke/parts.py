@@ -25,8 +25,8 @@ PARAMETERS: tuple[tuple[str, int], ...] = (
 )
 FRAME_SIZE = sum(size for _, size in PARAMETERS)  # 179
 
-#: Columns of the 179 that are not modelled: root and eleven lower-body joints, and the shape.
-LOWER_BODY = slice(0, 36)
+#: Columns of the 179: the shape, and what is modelled. The first 36 (root and eleven lower-body
+#: joints) and the shape are left out.
 SHAPE = slice(159, 169)
 FEATURE_COLUMNS: tuple[int, ...] = (*range(36, 159), *range(169, 179))
 FEATURE_SIZE = len(FEATURE_COLUMNS)  # 133

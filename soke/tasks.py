@@ -60,7 +60,7 @@ def reconstruction(config: DictConfig) -> None:
     means = CorpusMean(list(build.corpora(config)), errors.names)
     rows = []
     for i, clip in enumerate(track(dataset.clips, "measuring")):
-        reference = tokenizer.denormalize(dataset.motion(i))
+        reference = dataset.parameters(i)
         scores = errors(motions[i].to(device), reference.to(device))
         means.update(clip.corpus, scores, weight=len(reference))
         rows.append({"corpus": clip.corpus, "name": clip.name, "text": clip.text, **scores})
@@ -77,7 +77,7 @@ def text_to_motion(config: DictConfig) -> None:
     tokenizer, body = build.trained_tokenizer(config), build.body_model(config)
     dataset = build.pose_dataset(config, build.read_clips(config, config.TEST.SPLIT), tokenizer)
     references = [
-        Reference(clip.name, clip.corpus, clip.text, tokenizer.denormalize(dataset.motion(i)))
+        Reference(clip.name, clip.corpus, clip.text, dataset.parameters(i))
         for i, clip in enumerate(track(dataset.clips, "reading references"))
     ]
     samples = [TokenSample(r.name, r.corpus, r.text) for r in references]

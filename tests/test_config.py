@@ -118,10 +118,13 @@ def test_wrong_parameters_and_targets_are_named():
 
 def test_release_keys_warn_and_others_fail(tmp_path, caplog):
     path = tmp_path / "theirs.yaml"
-    path.write_text("NAME: x\nMETRIC: {FORCE_IN_METER: true, TYPE: [ranks]}\n")
+    path.write_text(
+        "NAME: x\nMETRIC: {FORCE_IN_METER: true, TYPE: [ranks]}\nLOSS: {TYPE: {a: 1}}\n"
+    )
     config = load_config(path)
     assert "METRIC.FORCE_IN_METER has no meaning here" in caplog.text
-    assert "FORCE_IN_METER" not in config.METRIC and config.METRIC.TYPE == ["ranks"]
+    assert "FORCE_IN_METER" not in config.METRIC and "TYPE" not in config.LOSS
+    assert config.METRIC.TYPE == ["ranks"]
     path.write_text("NAMES: x\n")
     with pytest.raises(ConfigError, match=r"theirs.yaml: unknown key 'NAMES'; did you mean 'NAME'"):
         load_config(path)

@@ -15,7 +15,6 @@ from prepare.fingerspelling.languages import Language
 
 #: How far down the frequency list words are looked for.
 LIST_DEPTH = 30_000
-SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,10 @@ def _loggers(config: DictConfig, run: Path) -> list[Logger]:
         if kind == "tensorboard":
             loggers.append(TensorBoardLogger(run, name="", version="logs"))
         else:
-            loggers.append(WandbLogger(config.NAME, save_dir=run))
+            try:
+                loggers.append(WandbLogger(config.NAME, save_dir=run))
+            except ImportError as error:
+                raise ValueError(f"LOGGER.TYPE names wandb: pip install wandb ({error})") from None
     return loggers
 
 

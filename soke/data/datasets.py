@@ -76,6 +76,10 @@ class PoseDataset(Dataset[PoseSample]):
             self.cached[index] = motion
         return motion
 
+    def parameters(self, index: int) -> Tensor:
+        """The whole clip as SMPL-X parameters (radians), [T, 133]."""
+        return self.motion(index) * self.std + self.mean
+
     def __getitem__(self, index: int) -> PoseSample:
         motion, clip = self.motion(index), self.clips[index]
         if self.crop is not None and len(motion) > self.crop:

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 from soke.body import BodyModel
-from soke.body.alignment import similarity_align
+from soke.body.alignment import root_align, similarity_align
 from soke.files import require, safe_load_pickle
 
 MILLIMETRES = 1000.0
-#: Scores that are means of others: name, members.
+#: Sides that are also averaged, as "hand".
 _HANDS = ("lhand", "rhand")
 _PELVIS, _NECK, _LEFT_WRIST, _RIGHT_WRIST = 0, 12, 20, 21
 
@@ -38,8 +38,7 @@ def point_errors(generated: dict[str, Tensor], reference: dict[str, Tensor]) -> 
     """``MPJPE_{set}`` of scored points [T, J, 3] whose first point is the root, in mm."""
     errors = {}
     for name in generated:
-        difference = generated[name] - generated[name][:, :1]
-        difference = difference - (reference[name] - reference[name][:, :1])
+        difference = root_align(generated[name], root=0) - root_align(reference[name], root=0)
         errors[f"MPJPE_{name}"] = float(difference.norm(dim=-1).mean()) * MILLIMETRES
     return errors
 

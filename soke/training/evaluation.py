@@ -22,8 +22,8 @@ from soke.files import atomic_path
 from soke.metrics.aggregate import TOTAL
 from soke.metrics.dtw import dtw_jpe_matrix
 from soke.metrics.generation import DTW_NAMES, dtw_errors
-from soke.metrics.ranking import ranks
-from soke.metrics.sign_reading import SignReader
+from soke.metrics.ranking import ranks, recall_at
+from soke.metrics.sign_reading import SignReader, error_rate
 from soke.retrieval import spell
 
 log = logging.getLogger(__name__)
@@ -115,8 +115,7 @@ class GenerationEvaluator:
             }  # fmt: skip
             if self.truth[i] is not None:
                 read = self.readers[reference.corpus].read(generated[i][READING_POINTS])
-                row["read"] = " ".join(read)
-                row["signs"] = len(self.truth[i])
+                row["read"], row["truth"] = " ".join(read), " ".join(self.truth[i])
                 row["edits"] = Levenshtein.distance(read, self.truth[i])
             rows.append(row)
         if self.rank:
@@ -139,10 +138,10 @@ def summarize(rows: pd.DataFrame) -> dict[str, dict[str, float]]:
 def _summary(rows: pd.DataFrame) -> dict[str, float]:
     summary = {name: float(rows[name].mean()) for name in (*DTW_NAMES, "length_ratio")}
     if "rank" in rows:
-        summary |= {f"R@{k}": float((rows["rank"] <= k).mean()) for k in RANKS}
-    if "edits" in rows and rows["signs"].notna().any():
-        read = rows[rows["signs"].notna()]
-        summary["sign_error_rate"] = float(read["edits"].sum() / read["signs"].sum())
+        summary |= {f"R@{k}": recall_at(rows["rank"].to_numpy(), k) for k in RANKS}
+    if "edits" in rows and rows["edits"].notna().any():
+        read = rows[rows["edits"].notna()]
+        summary["sign_error_rate"] = error_rate(read["read"].str.split(), read["truth"].str.split())
         summary["exactly_read"] = float((read["edits"] == 0).mean())
     summary["clips"] = len(rows)
     return summary

@@ -34,6 +34,9 @@ def test_clips_become_normalised_features(clips):
     assert [len(dataset[i].motion) for i in range(3)] == [40, 88, 400]
     expected = (clips[1].frames[1:89][:, list(FEATURE_COLUMNS)] - mean.numpy()) / std.numpy()
     np.testing.assert_allclose(dataset[1].motion, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        dataset.parameters(1), clips[1].frames[1:89][:, list(FEATURE_COLUMNS)], atol=1e-5
+    )
     batch = collate_poses([dataset[0], dataset[1]])
     assert batch.motion.shape == (2, 88, 133) and batch.lengths.tolist() == [40, 88]
     assert not batch.motion[0, 40:].any()

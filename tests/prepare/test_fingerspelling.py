@@ -1,4 +1,7 @@
-"""The demo data: real recordings spelled to words, in the layouts that the loaders read."""
+"""The demo data: real recordings spelled to words, in the layouts that the loaders read.
+
+One file of over 300 lines, since its tests share one small data set that takes seconds to build.
+"""
 
 import csv
 import importlib.util
