@@ -17,8 +17,7 @@ def main() -> None:
     build.check_new_run(config)
     resume = None
     if config.TRAIN.RESUME:
-        resume, epochs = last_checkpoint(config.TRAIN.RESUME, config.TRAIN.END_EPOCH)
-        build.seed(config.SEED_VALUE + epochs)  # other draws than in the epochs before
+        resume, _ = last_checkpoint(config.TRAIN.RESUME, config.TRAIN.END_EPOCH)
     if config.TRAIN.STAGE == "vae":
         module = build.tokenizer_module(config)
         data = build.pose_data(config, module.tokenizer)

@@ -1,10 +1,12 @@
-"""Render signing: clips of a test run (`--demo_dataset`) or a text of your own (`--text`)."""
+"""Render signing: clips of a test run (`--demo_dataset`), a text of your own (`--text`), or what
+each code of a part stands for (`--codebook`)."""
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
-from soke import build, pictures
+from soke import build, codebook_pictures, pictures
 from soke.config import parse_command_line
 from soke.run import run_verb
 
@@ -13,20 +15,23 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--demo_dataset", help="a data set of a test run: how2sign, csl, phoenix")
     what.add_argument("--text", help="a text to sign")
+    what.add_argument(
+        "--codebook", metavar="PART", help="what each code of a part looks like: body, lhand, rhand"
+    )
     parser.add_argument("--lang", help="the text's language: en, zh, de")
     parser.add_argument("--clips", nargs="+", help="names of clips; without it, RENDER.CLIPS")
-    parser.add_argument("--out", help="folder; without it visualize/<NAME>")
+    parser.add_argument("--out", type=Path, help="folder; without it visualize/<NAME>")
 
 
 def main() -> None:
     config, options = parse_command_line(__doc__, add_options)
     build.prepare_process(config)
-    if options.out:
-        config.OUTPUT.VISUALIZE = options.out
-    if options.text is not None:
-        pictures.render_text(config, options.text, options.lang)
+    if options.codebook is not None:
+        codebook_pictures.render_codebook(config, options.codebook, options.out)
+    elif options.text is not None:
+        pictures.render_text(config, options.text, options.lang, options.out)
     else:
-        pictures.render_test_clips(config, options.demo_dataset, options.clips)
+        pictures.render_test_clips(config, options.demo_dataset, options.clips, options.out)
 
 
 if __name__ == "__main__":

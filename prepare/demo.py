@@ -16,6 +16,7 @@ from pathlib import Path
 
 DETO, SOKE = "configs/demo/deto.yaml", "configs/demo/soke.yaml"
 #: The third data set is read and scored, but not trained on (see the README's limits).
+ALL_SETS = "DATASET.H2S.DATASET_NAME=how2sign_csl_phoenix"
 PINYIN = (
     "NAME=demo-deto-csl DATASET.H2S.DATASET_NAME=csl "
     "TEST.CHECKPOINTS=experiments/demo-deto/checkpoints/best.ckpt"
@@ -33,6 +34,7 @@ def commands() -> list[tuple[str, str]]:
     """Name and command of every step."""
     return [
         ("recordings to data sets", "prepare.fingerspelling"),
+        ("poses packed", f"prepare.pack_poses --cfg {DETO} --nodebug {ALL_SETS}"),
         ("tokenizer: training", training(DETO, TOKENIZER_RUN)),
         ("tokenizer: reconstruction error", f"test --cfg {DETO} --nodebug"),
         (

@@ -19,7 +19,6 @@ import sentencepiece
 
 from soke import build
 from soke.config import parse_command_line
-from soke.data.annotations import read_annotations
 from soke.files import atomic_path
 from soke.generator.vocabulary import BOS, EOS, MBART_LANGUAGES, PAD, UNK
 from soke.run import run_verb
@@ -72,9 +71,9 @@ def main() -> None:
         return
     corpora, texts = build.corpus_table(config), []
     for corpus in corpora.values():  # also those that are not chosen now: they may be later
-        if Path(corpus.root).exists():
-            clips, _ = read_annotations(corpus.layout, corpus.root, config.TRAIN.SPLIT, corpus.name)
-            texts += [clip.text for clip in clips]
+        source = build.clip_source(corpus, config.TRAIN.SPLIT)
+        if source.annotation.exists():
+            texts += [clip.text for clip in source.list_clips()[0]]
     # "Key word {i}, " and its like: the letters of a prompt are not letters to spell.
     phrases = [corpus.keyword_prompt.split("{i}")[0].strip() for corpus in corpora.values()]
     model = train_pieces(texts + [str(i) + "," for i in range(10)], list(dict.fromkeys(phrases)))

@@ -35,7 +35,14 @@ SYSTEMS = ("reference", "generated")
 SHEET_STEP, SHEET_COLUMNS = 10, 6
 
 
-def render_test_clips(config: DictConfig, corpus: str, names: Sequence[str] | None) -> list[Path]:
+def output_folder(config: DictConfig) -> Path:
+    """Where pictures go if no other folder is named."""
+    return Path(config.OUTPUT.VISUALIZE) / config.NAME
+
+
+def render_test_clips(
+    config: DictConfig, corpus: str, names: Sequence[str] | None, folder: Path | None = None
+) -> list[Path]:
     """Reference and generated clip side by side, from the saved predictions of a test run."""
     if corpus not in config.CORPORA:
         raise ValueError(f"--demo_dataset is {corpus!r}; choose one of {list(config.CORPORA)}")
@@ -51,14 +58,17 @@ def render_test_clips(config: DictConfig, corpus: str, names: Sequence[str] | No
     body, written = build.body_model(config), []
     for prediction in predictions:
         motions = {"reference": prediction.reference, "generated": prediction.generated}
-        path = _folder(config) / corpus / f"{prediction.name.replace('/', '_')}.mp4"
+        name = f"{prediction.name.replace('/', '_')}.mp4"
+        path = (folder or output_folder(config)) / corpus / name
         note = _note(prediction.keywords, body)
         _render(config, body, motions, prediction.text, note, config.CORPORA[corpus].fps, path)
         written.append(path)
     return written
 
 
-def render_text(config: DictConfig, text: str, language: str | None) -> Path:
+def render_text(
+    config: DictConfig, text: str, language: str | None, folder: Path | None = None
+) -> Path:
     """Generate and render a text."""
     corpora = build.corpora(config)
     if not text.strip():
@@ -75,14 +85,10 @@ def render_text(config: DictConfig, text: str, language: str | None) -> Path:
     batch = prompts([TokenSample("text", corpus.name, text)])
     motion = module.generate_motion(batch.to(device))[0].cpu().numpy()
     body = build.body_model(config)
-    path = _folder(config) / "text" / f"{_file_name(text)}-{language}.mp4"
+    path = (folder or output_folder(config)) / "text" / f"{_file_name(text)}-{language}.mp4"
     note = _note(batch.keywords[0], body)
     _render(config, body, {"generated": motion}, text, note, corpus.fps, path)
     return path
-
-
-def _folder(config: DictConfig) -> Path:
-    return Path(config.OUTPUT.VISUALIZE) / config.NAME
 
 
 def _file_name(text: str) -> str:

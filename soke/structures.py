@@ -74,6 +74,7 @@ class TokenSample:
     corpus: str
     text: str
     tokens: np.ndarray | None = None  # [S, P]
+    draw: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ Like `soke.build` this belongs to the verbs and reads the configuration.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -18,9 +18,11 @@ from torch.utils.data import DataLoader
 
 from soke import build
 from soke.body import BodyModel
-from soke.data.annotations import Clip, load_motion
+from soke.data.annotations import Clip
+from soke.data.clips import Clips
 from soke.data.datasets import PoseDataset
 from soke.data.predictions import Prediction, prediction_path, write_prediction
+from soke.data.survey import load_motion
 from soke.files import checksum
 from soke.metrics.aggregate import CorpusMean
 from soke.metrics.reconstruction import ReconstructionErrors
@@ -46,6 +48,13 @@ def results_folder(config: DictConfig) -> Path:
     return Path(config.TEST.FOLDER) / config.NAME
 
 
+def test_clips(config: DictConfig) -> Clips:
+    """The clips of the test split, reported beside the results."""
+    clips = build.read_clips(config, config.TEST.SPLIT)
+    build.report_data(results_folder(config), clips)
+    return clips
+
+
 def reconstruction(config: DictConfig) -> None:
     """The tokenizer's error on the test split, in millimetres."""
     if config.TRAIN.STAGE == "vae":
@@ -53,7 +62,7 @@ def reconstruction(config: DictConfig) -> None:
         config.TRAIN.PRETRAINED_VAE = str(choose_checkpoint(config.TEST.CHECKPOINTS, run))
     checkpoint = Path(config.TRAIN.PRETRAINED_VAE)
     tokenizer, body = build.trained_tokenizer(config), build.body_model(config)
-    dataset = build.pose_dataset(config, build.read_clips(config, config.TEST.SPLIT), tokenizer)
+    dataset = build.pose_dataset(config, test_clips(config), tokenizer)
     motions = through_tokenizer(config, tokenizer, dataset)
     device = build.device(config)
     body, errors = body.to(device), ReconstructionErrors(body)
@@ -75,7 +84,7 @@ def text_to_motion(config: DictConfig) -> None:
     device = build.device(config)
     module = build.generator_module(config, prompts, checkpoint).eval().to(device)
     tokenizer, body = build.trained_tokenizer(config), build.body_model(config)
-    dataset = build.pose_dataset(config, build.read_clips(config, config.TEST.SPLIT), tokenizer)
+    dataset = build.pose_dataset(config, test_clips(config), tokenizer)
     references = [
         Reference(clip.name, clip.corpus, clip.text, dataset.parameters(i))
         for i, clip in enumerate(track(dataset.clips, "reading references"))
@@ -120,7 +129,7 @@ def baselines(
     train = build.read_clips(config, config.TRAIN.SPLIT)
     limits = build.length_limits(config)
 
-    def read(clips: list[Clip]) -> list[Tensor]:
+    def read(clips: Sequence[Clip]) -> list[Tensor]:
         return [
             frames_to_features(torch.from_numpy(limits.apply(load_motion(clip))))
             for clip in track(clips, "reading baselines")
@@ -158,7 +167,7 @@ def sign_readers(config: DictConfig, body: BodyModel) -> dict[str, SignReader]:
             motions = [frames_to_features(torch.from_numpy(load_motion(sign))) for sign in signs]
             points = [body.scored_points(motion) for motion in motions]
             templates = [point_sets[READING_POINTS].numpy() for point_sets in points]
-            readers[name] = SignReader([sign.label for sign in signs], templates)
+            readers[name] = SignReader([sign.text for sign in signs], templates)
     return readers
 
 

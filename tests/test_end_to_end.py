@@ -39,6 +39,7 @@ def overrides(work):
         f"DATASET.H2S.MEAN_PATH={data / 'mean.pt'}",
         f"DATASET.H2S.STD_PATH={data / 'std.pt'}",
         "DATASET.H2S.DATASET_NAME=how2sign_csl_phoenix",
+        f"DATASET.PACKED={work / 'packed'}",
         f"OUTPUT.EXPERIMENTS={work / 'experiments'}",
         f"OUTPUT.VISUALIZE={work / 'visualize'}",
         f"TEST.FOLDER={work / 'results'}",
@@ -62,6 +63,11 @@ def test_text_in_signing_avatar_out(work):
     python("prepare.fingerspelling", "--out", work / "data", "--words", "how2sign=14",
            "phoenix=14", "csl=14", "--held-out", "2")  # fmt: skip
 
+    table = python("prepare.pack_poses", *deto)
+    assert "packed store" in table and (work / "packed/csl/signs/frames.f32").exists()
+    again = python("prepare.pack_poses", *deto)
+    assert "phoenix test is packed already" in again
+
     missing = python("test", *deto, expect=1)
     assert "checkpoint not found" in missing and "python -m train" in missing
 
@@ -71,6 +77,7 @@ def test_text_in_signing_avatar_out(work):
     assert (run / "config.yaml").exists() and list((run / "logs").glob("events*"))
     assert "TRAIN.RESUME" in python("train", *deto, expect=1)  # refuses to write over it
     python("train", *deto, f"TRAIN.RESUME={run}", "TRAIN.END_EPOCH=3")
+    assert "packed store" in (run / "data.txt").read_text()
     content = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
     assert content["epoch"] == 2
 
@@ -115,6 +122,9 @@ def test_text_in_signing_avatar_out(work):
         assert any(not np.array_equal(frames[0], frame) for frame in frames[1:])
 
         assert video.with_suffix(".png").exists()
+
+    python("vis_mesh", *soke, "--codebook", "lhand")
+    assert (work / "visualize" / "demo-soke" / "codebook-lhand.png").exists()
 
     error = python("vis_mesh", *soke, "--text", "hello", "--lang", "fr", expect=1)
     assert "choose one of ['en', 'zh', 'de']" in error

@@ -12,7 +12,7 @@ LEVELS = {
     "body": 1, "data": 1, "retrieval": 1,
     "tokenizer": 2, "generator": 2, "metrics": 2, "visualization": 2,
     "training": 3,
-    "build": 4, "tasks": 5, "pictures": 6,
+    "build": 4, "tasks": 5, "pictures": 6, "codebook_pictures": 6,
 }  # fmt: skip
 
 

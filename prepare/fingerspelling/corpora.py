@@ -20,8 +20,8 @@ from prepare.fingerspelling.letters import Letter, convert_alphabet
 from prepare.fingerspelling.recordings import FPS
 from prepare.fingerspelling.skeleton import Skeleton
 from prepare.fingerspelling.spelling import Speller, to_frames
-from prepare.fingerspelling.statistics import Moments, save_statistics
 from prepare.fingerspelling.words import Word, seeded, split_words, suitable_words
+from soke.data.statistics import Moments, save_statistics
 
 #: The loaders squeeze longer clips: spelling would become unreadable.
 LONGEST_CLIP = 400
@@ -109,7 +109,7 @@ def write_corpora(
         frames = sum(entry.frames for entry in entries)
         counts.setdefault(corpus, {})[split] = {"clips": len(entries), "frames": frames}
     train = [moments for clip, moments in zip(clips, written) if clip.split == "train"]
-    save_statistics(train, out)
+    save_statistics(train, out / "mean.pt", out / "std.pt")
     return counts
 
 

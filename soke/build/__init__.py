@@ -1,15 +1,18 @@
 """From a configuration to objects.
 
-Besides the verbs and `soke.config`, only this package, `soke.tasks` and `soke.pictures` read a
-configuration: the verbs share them, so that each of them stays a page. Everything below takes
-explicit arguments.
+Besides the verbs and `soke.config`, only this package, `soke.tasks`, `soke.pictures` and
+`soke.codebook_pictures` read a configuration: the verbs share them, so that each of them stays a
+page. Everything below takes explicit arguments.
 """
 
 from soke.build.data import (
+    claim_code_folder,
+    clip_source,
     code_folder,
     corpora,
     corpus_table,
     length_limits,
+    list_or_open,
     part_table,
     pose_data,
     pose_dataset,
@@ -17,29 +20,42 @@ from soke.build.data import (
     prompt_builder,
     read_clips,
     read_signs,
+    report_data,
     token_data,
 )
 from soke.build.models import body_model, generator_module, tokenizer_module, trained_tokenizer
-from soke.build.process import check_new_run, device, prepare_process, run_directory, seed
+from soke.build.process import (
+    check_new_run,
+    device,
+    prepare_process,
+    processes,
+    run_directory,
+    seed,
+)
 from soke.build.trainer import trainer
 
 __all__ = [
     "body_model",
     "check_new_run",
+    "claim_code_folder",
+    "clip_source",
     "code_folder",
     "corpora",
     "corpus_table",
     "device",
     "generator_module",
     "length_limits",
+    "list_or_open",
     "part_table",
     "pose_data",
     "pose_dataset",
     "pose_loader",
     "prepare_process",
+    "processes",
     "prompt_builder",
     "read_clips",
     "read_signs",
+    "report_data",
     "run_directory",
     "seed",
     "token_data",

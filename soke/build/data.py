@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Sequence
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from omegaconf import DictConfig
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
+from soke.build.process import run_directory
 from soke.config import DEBUG_CLIPS, build_row, plain
-from soke.data.annotations import Clip, IsolatedSign, read_annotations, read_isolated_signs
+from soke.data.annotations import SIGNS, Clip, Drops
+from soke.data.clips import (
+    Clips,
+    Group,
+    Summary,
+    describe_sources,
+    summary_table,
+    write_summaries,
+)
 from soke.data.corpora import Corpus, select_corpora
 from soke.data.datasets import LengthLimits, PoseDataset, TokenDataset, collate_poses
-from soke.data.module import SignDataModule
-from soke.data.tokens import check_folder
+from soke.data.module import Collate, SignDataModule
+from soke.data.sources import Source
+from soke.data.store import Shard, open_shard
+from soke.data.survey import survey
+from soke.data.tokens import check_folder, claim_folder
 from soke.files import checksum
 from soke.generator import PromptBuilder, Vocabulary
 from soke.parts import Part, PartTable
@@ -59,22 +74,62 @@ def corpus_table(config: DictConfig) -> dict[str, Corpus]:
     return table
 
 
-def read_clips(config: DictConfig, split: str) -> list[Clip]:
+def clip_source(corpus: Corpus, split: str) -> Source:
+    """Where a corpus has the clips of a split, or its isolated signs."""
+    return Source(
+        corpus.name, corpus.layout, corpus.root, split, corpus.fps, corpus.language, corpus.signs
+    )
+
+
+def read_clips(config: DictConfig, split: str) -> Clips:
     """The clips of a split over all chosen corpora; a debug run takes the first few."""
-    clips: list[Clip] = []
-    for corpus in corpora(config).values():
-        found, _ = read_annotations(corpus.layout, corpus.root, split, corpus.name)
-        clips += found[:DEBUG_CLIPS] if config.DEBUG else found
+    clips = Clips([_read_group(config, corpus, split) for corpus in corpora(config).values()])
     if not clips:
-        raise ValueError(f"no clip of the split {split!r} can be used; the log says why")
+        table = summary_table(clips.summaries)
+        raise ValueError(f"no clip of the split {split!r} can be used:\n{table}")
     return clips
 
 
-def read_signs(config: DictConfig, corpus: Corpus) -> list[IsolatedSign]:
+def read_signs(config: DictConfig, corpus: Corpus) -> Clips:
     """The isolated signs of a corpus, or none where it lists none."""
-    if corpus.signs is None:
-        return []
-    return read_isolated_signs(corpus.layout, corpus.root, corpus.signs, corpus.name)[0]
+    return Clips([] if corpus.signs is None else [_read_group(config, corpus, SIGNS)])
+
+
+def list_or_open(config: DictConfig, source: Source) -> tuple[Sequence[Clip], Drops]:
+    """The clips of a source: from the packed store where there is one, else as they lie on disk."""
+    shard = open_shard(config.DATASET.PACKED, source, thorough=config.DATASET.CHECK_POSES)
+    return source.list_clips() if shard is None else (shard, shard.dropped)
+
+
+def _read_group(config: DictConfig, corpus: Corpus, split: str) -> Group:
+    """The clips of one split with what is known of them.
+
+    Those of a packed store were read when it was made. Others are read now, unless ``CHECK_POSES``
+    forbids it.
+    """
+    clips, dropped = list_or_open(config, clip_source(corpus, split))
+    first = DEBUG_CLIPS if config.DEBUG else None
+    if isinstance(clips, Shard):
+        return clips.group().first(first)
+    clips = clips[:first]
+    where = describe_sources(clips)
+    if not config.DATASET.CHECK_POSES:
+        counts = Summary(corpus.name, split, where, len(clips), dict(dropped))
+        return Group(clips, None, replace(counts, faults=tuple(dropped.faults)))
+    found = survey(clips, dropped, config.TRAIN.NUM_WORKERS)
+    summary = Summary(
+        corpus.name, split, where, len(found.clips), dict(dropped), int(found.lengths.sum()),
+        found.gaps, found.missing, tuple(dropped.faults),
+    )  # fmt: skip
+    return Group(found.clips, found.lengths, summary)
+
+
+@rank_zero_only
+def report_data(folder: str | Path, *clips: Clips) -> None:
+    """Log what was kept and left out, by reason, and write it to ``data.txt`` and ``data.json``."""
+    summaries = [summary for some in clips for summary in some.summaries]
+    log.info("\n%s", summary_table(summaries))
+    write_summaries(folder, summaries)
 
 
 def length_limits(config: DictConfig) -> LengthLimits:
@@ -83,10 +138,7 @@ def length_limits(config: DictConfig) -> LengthLimits:
 
 
 def pose_dataset(
-    config: DictConfig,
-    clips: Sequence[Clip | IsolatedSign],
-    tokenizer: PartTokenizer,
-    crop: int | None = None,
+    config: DictConfig, clips: Sequence[Clip], tokenizer: PartTokenizer, crop: int | None = None
 ) -> PoseDataset:
     """Clips normalised by the tokenizer's own statistics, with which it also gives poses back."""
     mean, std = tokenizer.mean.cpu(), tokenizer.std.cpu()
@@ -98,22 +150,54 @@ def pose_loader(dataset: PoseDataset, batch_size: int, num_workers: int) -> Data
     return DataLoader(dataset, batch_size, collate_fn=collate_poses, num_workers=num_workers)
 
 
-def pose_data(config: DictConfig, tokenizer: PartTokenizer) -> SignDataModule:
-    train = read_clips(config, config.TRAIN.SPLIT)
+def training_clips(config: DictConfig) -> tuple[Clips, Clips]:
+    """The clips of training and of validation, reported to the run directory."""
+    train, val = read_clips(config, config.TRAIN.SPLIT), read_clips(config, config.EVAL.SPLIT)
+    report_data(run_directory(config), train, val)
+    return train, val
+
+
+def _data_module(
+    config: DictConfig,
+    train: Dataset,
+    val: Dataset,
+    collate_train: Collate,
+    collate_val: Collate,
+    lengths: np.ndarray | None,
+) -> SignDataModule:
+    """``lengths`` are frames of the training clips before the length rule."""
     return SignDataModule(
-        train=pose_dataset(config, train, tokenizer, config.TRAIN.CROP_FRAMES),
-        val=pose_dataset(config, read_clips(config, config.EVAL.SPLIT), tokenizer),
-        collate_train=collate_poses,
-        collate_val=collate_poses,
-        batch_size=config.TRAIN.BATCH_SIZE,
-        val_batch_size=config.EVAL.BATCH_SIZE,
-        num_workers=config.TRAIN.NUM_WORKERS,
-        val_num_workers=config.EVAL.NUM_WORKERS,
-    )
+        train, val, collate_train, collate_val, config.TRAIN.BATCH_SIZE, config.EVAL.BATCH_SIZE,
+        config.TRAIN.NUM_WORKERS, config.EVAL.NUM_WORKERS,
+        None if lengths is None else length_limits(config).sizes(lengths), config.SEED_VALUE,
+    )  # fmt: skip
+
+
+def pose_data(config: DictConfig, tokenizer: PartTokenizer) -> SignDataModule:
+    """Batches of motion for the tokenizer."""
+    train, val = training_clips(config)
+    crop, lengths = config.TRAIN.CROP_FRAMES, train.lengths
+    if crop is not None and lengths is not None:
+        lengths = lengths.clip(max=crop)
+    datasets = pose_dataset(config, train, tokenizer, crop), pose_dataset(config, val, tokenizer)
+    return _data_module(config, *datasets, collate_poses, collate_poses, lengths)
 
 
 def code_folder(config: DictConfig) -> Path:
     return Path(config.DATASET.H2S.ROOT) / config.DATASET.CODE_PATH
+
+
+def claim_code_folder(config: DictConfig, tokenizer: PartTokenizer, clear: bool = False) -> None:
+    """Note in the token files' folder which tokenizer they come from; empty it first if asked to.
+
+    Raises ``ValueError`` when tokens of another tokenizer are there.
+    """
+    folder = code_folder(config)
+    if clear:
+        shutil.rmtree(folder, ignore_errors=True)
+    statistics = {"mean": tokenizer.mean.tolist(), "std": tokenizer.std.tolist()}
+    code = checksum(config.TRAIN.PRETRAINED_VAE)
+    claim_folder(folder, code, tokenizer.parts, statistics)
 
 
 def prompt_builder(config: DictConfig) -> PromptBuilder:
@@ -146,18 +230,15 @@ def prompt_builder(config: DictConfig) -> PromptBuilder:
 
 def token_data(config: DictConfig, prompts: PromptBuilder) -> SignDataModule:
     folder, parts = code_folder(config), part_table(config)
-    if not check_folder(folder, checksum(config.TRAIN.PRETRAINED_VAE)):
+    if not check_folder(folder, checksum(config.TRAIN.PRETRAINED_VAE), parts):
         log.warning("%s does not say which tokenizer its tokens come from", folder)
     cache = config.DATASET.CACHE
-    train = read_clips(config, config.TRAIN.SPLIT)
-    val = read_clips(config, config.EVAL.SPLIT)
-    return SignDataModule(
-        train=TokenDataset(train, folder, parts, augment=True, cache=cache),
-        val=TokenDataset(val, folder, parts, cache=cache),
-        collate_train=partial(prompts, training=True),
-        collate_val=prompts,
-        batch_size=config.TRAIN.BATCH_SIZE,
-        val_batch_size=config.EVAL.BATCH_SIZE,
-        num_workers=config.TRAIN.NUM_WORKERS,
-        val_num_workers=config.EVAL.NUM_WORKERS,
+    train, val = training_clips(config)
+    return _data_module(
+        config,
+        TokenDataset(train, folder, parts, augment=True, cache=cache),
+        TokenDataset(val, folder, parts, cache=cache),
+        prompts,
+        prompts,
+        train.lengths,
     )

@@ -54,3 +54,19 @@ def check_new_run(config: DictConfig) -> None:
             f"{run} holds a run already. TRAIN.RESUME={run} goes on with it; NAME=... starts "
             "another beside it; or remove the folder"
         )
+
+
+def accelerator(config: DictConfig) -> tuple[str, int | list[int]]:
+    """What Lightning calls accelerator and devices. On a CPU devices are a number of processes."""
+    devices = config.DEVICE if isinstance(config.DEVICE, int) else list(config.DEVICE)
+    if device(config).type != "cpu":
+        return config.ACCELERATOR, devices
+    return "cpu", devices if isinstance(devices, int) else len(devices)
+
+
+def processes(config: DictConfig) -> L.Fabric:
+    """The processes that share a verb other than training, started as those of training are."""
+    kind, devices = accelerator(config)
+    fabric = L.Fabric(kind, devices=devices, num_nodes=config.NUM_NODES)
+    fabric.launch()
+    return fabric

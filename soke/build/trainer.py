@@ -6,11 +6,13 @@ from pathlib import Path
 
 import lightning as L
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
+from lightning.pytorch.strategies import DDPStrategy
 from omegaconf import DictConfig
 
-from soke.build.process import device, run_directory
+from soke.build.process import accelerator, run_directory
 from soke.data.module import SignDataModule
-from soke.training.callbacks import RenderSample, checkpoint_callbacks
+from soke.training.callbacks import EpochSeed, RenderSample, checkpoint_callbacks
+from soke.training.checkpoints import AtomicCheckpointIO
 from soke.training.generator_module import GeneratorModule
 from soke.training.tokenizer_module import TokenizerModule
 
@@ -35,15 +37,19 @@ def trainer(
     run = run_directory(config)
     every = min(config.LOGGER.VAL_EVERY_STEPS, config.TRAIN.END_EPOCH)
     monitor = f"val/{config.TRAIN.MONITOR or module.monitor}"
-    on_cpu = device(config).type == "cpu"
-    devices = config.DEVICE if isinstance(config.DEVICE, int) else list(config.DEVICE)
-    if on_cpu and not isinstance(devices, int):
-        devices = len(devices)
+    kind, devices = accelerator(config)
+    count = devices if isinstance(devices, int) else len(devices)
+    several = count * config.NUM_NODES > 1
     return L.Trainer(
         default_root_dir=run,
-        accelerator="cpu" if on_cpu else config.ACCELERATOR,
+        accelerator=kind,
         devices=devices,
         num_nodes=config.NUM_NODES,
+        # Our samplers share clips among ranks. No buffer is broadcast: those of the tokenizer are
+        # the same on all ranks, and in evaluation ranks may have different numbers of batches.
+        strategy=DDPStrategy(broadcast_buffers=False) if several else "auto",
+        use_distributed_sampler=False,
+        plugins=[AtomicCheckpointIO()],
         precision=config.PRECISION,
         max_epochs=config.TRAIN.END_EPOCH,
         check_val_every_n_epoch=every,
@@ -52,6 +58,7 @@ def trainer(
         num_sanity_val_steps=0,
         logger=_loggers(config, run),
         callbacks=[
+            EpochSeed(config.SEED_VALUE),
             *checkpoint_callbacks(run, monitor),
             *([L.pytorch.callbacks.LearningRateMonitor("step")] if config.LOGGER.TYPE else []),
             RenderSample(module._body[0], config.RENDER.FONT),

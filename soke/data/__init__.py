@@ -1,29 +1,37 @@
-"""Annotations, pose files, statistics, token files, data sets and loaders."""
+"""Annotations, pose files, packed stores, statistics, token files, data sets and loaders."""
 
-from soke.data.annotations import (
-    Clip,
-    IsolatedSign,
-    load_motion,
-    read_annotations,
-    read_isolated_signs,
-)
+from soke.data.annotations import Clip, read_annotations
+from soke.data.clips import Clips, Group, Summary, summary_table, write_summaries
+from soke.data.entries import DataFault
 from soke.data.layouts import LAYOUTS, Layout
 from soke.data.lengths import length_rule, thin_frames
-from soke.data.poses import frame_files, read_clip_file, read_frames
+from soke.data.poses import frame_files, read_clip_file, read_frames, read_pose_file
+from soke.data.signs import read_isolated_signs
+from soke.data.store import Shard, open_shard
+from soke.data.survey import load_motion, survey
 from soke.files import safe_load_pickle
 
 __all__ = [
     "LAYOUTS",
     "Clip",
-    "IsolatedSign",
+    "Clips",
+    "DataFault",
+    "Group",
     "Layout",
+    "Shard",
+    "Summary",
     "frame_files",
     "length_rule",
     "load_motion",
+    "open_shard",
     "read_annotations",
     "read_clip_file",
     "read_frames",
     "read_isolated_signs",
+    "read_pose_file",
     "safe_load_pickle",
+    "summary_table",
+    "survey",
     "thin_frames",
+    "write_summaries",
 ]

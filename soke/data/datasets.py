@@ -11,8 +11,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from soke.data.annotations import Clip, load_motion
+from soke.data.annotations import Clip
 from soke.data.lengths import length_rule
+from soke.data.sampling import draws_of
+from soke.data.survey import load_motion
 from soke.data.tokens import read_tokens, token_path
 from soke.parts import PartTable, frames_to_features
 from soke.structures import PoseBatch, TokenSample, lengths_to_mask
@@ -30,6 +32,10 @@ class LengthLimits:
         """Stretch, squeeze or cut frames [n, ...] to an admitted length."""
         return frames[length_rule(len(frames), self.minimum, self.maximum, self.unit)]
 
+    def sizes(self, lengths: np.ndarray) -> np.ndarray:
+        """What lengths [C] become."""
+        return np.clip(lengths // self.unit * self.unit, self.minimum, self.maximum)
+
 
 @dataclass(frozen=True)
 class PoseSample:
@@ -42,7 +48,8 @@ class PoseSample:
 class PoseDataset(Dataset[PoseSample]):
     """Clips as normalised features [T, 133].
 
-    With ``crop`` a clip is a random window of so many frames (the whole clip where it is shorter).
+    With ``crop`` a clip is a window of so many frames (the whole clip where it is shorter): a
+    random one for a `soke.data.sampling.Pick`, the middle one for a plain number.
     With ``cache`` poses stay in memory once they were read.
     """
 
@@ -59,7 +66,7 @@ class PoseDataset(Dataset[PoseSample]):
             raise ValueError(
                 f"TRAIN.CROP_FRAMES is {crop}; it must be a multiple of {limits.unit} frames"
             )
-        self.clips, self.limits, self.crop = list(clips), limits, crop
+        self.clips, self.limits, self.crop = clips, limits, crop
         self.mean, self.std = mean, std
         self.cached: dict[int, Tensor] | None = {} if cache else None
 
@@ -81,9 +88,10 @@ class PoseDataset(Dataset[PoseSample]):
         return self.motion(index) * self.std + self.mean
 
     def __getitem__(self, index: int) -> PoseSample:
-        motion, clip = self.motion(index), self.clips[index]
+        motion, clip, draws = self.motion(index), self.clips[index], draws_of(index)
         if self.crop is not None and len(motion) > self.crop:
-            start = int(torch.randint(len(motion) - self.crop + 1, ()))
+            spare = len(motion) - self.crop
+            start = spare // 2 if draws is None else draws.randint(0, spare)
             motion = motion[start : start + self.crop]
         return PoseSample(clip.name, clip.corpus, clip.text, motion)
 
@@ -104,7 +112,8 @@ def collate_poses(samples: Sequence[PoseSample]) -> PoseBatch:
 class TokenDataset(Dataset[TokenSample]):
     """Clips as text and motion tokens [S, P], read from token files.
 
-    With ``augment``, one time in three a token step is dropped, from the head or the tail.
+    With ``augment``, one time in three a token step is dropped, from the head or the tail; a plain
+    number (not a `soke.data.sampling.Pick`) gives all.
     """
 
     def __init__(
@@ -115,7 +124,7 @@ class TokenDataset(Dataset[TokenSample]):
         augment: bool = False,
         cache: bool = False,
     ) -> None:
-        self.clips, self.folder, self.parts = list(clips), Path(folder), parts
+        self.clips, self.folder, self.parts = clips, Path(folder), parts
         self.augment = augment
         self.cached: dict[int, np.ndarray] | None = {} if cache else None
 
@@ -129,6 +138,9 @@ class TokenDataset(Dataset[TokenSample]):
             tokens = read_tokens(token_path(self.folder, clip.corpus, clip.name), self.parts)
             if self.cached is not None:
                 self.cached[index] = tokens
-        if self.augment and len(tokens) > 1 and torch.rand(()) < 1 / 3:
-            tokens = tokens[1:] if torch.rand(()) < 0.5 else tokens[:-1]
-        return TokenSample(clip.name, clip.corpus, clip.text, tokens)
+        draws = draws_of(index)
+        if draws is None:
+            return TokenSample(clip.name, clip.corpus, clip.text, tokens)
+        if self.augment and len(tokens) > 1 and draws.random() < 1 / 3:
+            tokens = tokens[1:] if draws.random() < 0.5 else tokens[:-1]
+        return TokenSample(clip.name, clip.corpus, clip.text, tokens, draws.random())

@@ -1,10 +1,10 @@
-"""Reading pose files: one pickle a frame (release 1) or one pickle a clip (release 2)."""
+"""Reading pose files: one pickle a frame (release 1) or one file a clip (pickle, .npz, .npy)."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,27 @@ from soke.parts import FRAME_SIZE, PARAMETERS
 _DIGITS = re.compile(r"(\d+)")
 #: What fitting tools put behind the frame number; its 3 is not part of any number.
 _MARK = "_3D"
+
+
+#: Endings of files that hold a whole clip.
+_CLIP_SUFFIXES = (".pkl", ".npz", ".npy")
+#: Parameters that are not modelled: a file of one's own may leave them out.
+_OPTIONAL = ("smplx_root_pose", "smplx_shape")
+#: What the smplx library calls the parameters.
+_LIBRARY_NAMES = {
+    "global_orient": "smplx_root_pose",
+    "body_pose": "smplx_body_pose",
+    "left_hand_pose": "smplx_lhand_pose",
+    "right_hand_pose": "smplx_rhand_pose",
+    "jaw_pose": "smplx_jaw_pose",
+    "betas": "smplx_shape",
+    "expression": "smplx_expr",
+}
+
+
+def is_pose_file(path: Path) -> bool:
+    """Whether a path names a file with a whole clip, not a folder of frame pickles."""
+    return path.suffix in _CLIP_SUFFIXES
 
 
 def is_pose_name(name: str) -> bool:
@@ -60,11 +81,67 @@ def read_clip_file(path: str | Path) -> np.ndarray:
 
     Raises ``ValueError`` that names the file and the key, like `read_frames`.
     """
-    columns = _columns(path, ndim=2)
-    lengths = {key: len(column) for (key, _), column in zip(PARAMETERS, columns)}
-    if len(set(lengths.values())) != 1 or not len(columns[0]):
-        raise ValueError(f"{path}: the keys need one number of frames above 0, found {lengths}")
-    with np.errstate(over="ignore"):
+    return _join(path, _columns(path, ndim=2))
+
+
+def read_pose_file(path: str | Path) -> np.ndarray:
+    """Read a file with a whole clip into ``[T, 179]``, float32, by its ending.
+
+    ``.pkl``: see `read_clip_file`. ``.npz``: the same seven keys, or the names that the smplx
+    library gives them (``global_orient``, ``body_pose``, ``left_hand_pose``, ``right_hand_pose``,
+    ``jaw_pose``, ``betas``, ``expression``), each ``[T, size]``, or ``[size]`` where a value holds
+    for the whole clip; root and shape, which are not modelled, may be left out. ``.npy``: one array
+    ``[T, 179]``. Poses are axis-angles in radians.
+
+    Raises ``ValueError`` that names the file and the key, like `read_frames`.
+    """
+    path = Path(path)
+    if path.suffix == ".pkl":
+        return read_clip_file(path)
+    try:
+        with path.open("rb") as file:
+            if path.suffix == ".npy":
+                content = np.lib.format.read_array(file, allow_pickle=False)
+            else:
+                with np.lib.npyio.NpzFile(file, allow_pickle=False) as arrays:
+                    content = {_LIBRARY_NAMES.get(key, key): arrays[key] for key in arrays.files}
+    except Exception as error:
+        # A damaged file can raise almost anything from inside its reader.
+        raise ValueError(
+            f"{path} cannot be read as {path.suffix} ({type(error).__name__}: {error})"
+        ) from error
+    if path.suffix == ".npz":
+        return _join(path, _spread(path, content))
+    if content.dtype.kind not in "fiu" or content.ndim != 2 or content.shape[1] != FRAME_SIZE:
+        raise ValueError(
+            f"{path} holds {content.dtype} of shape {list(content.shape)}, not numbers "
+            f"[T, {FRAME_SIZE}]"
+        )
+    return _join(path, [content])
+
+
+def _spread(path: Path, content: Mapping[str, object]) -> list[np.ndarray]:
+    """The seven arrays ``[T, size]`` of an .npz, where single values hold for every frame."""
+    sizes = dict(PARAMETERS)
+    known = [value for key, value in content.items() if key in sizes]
+    length = max((len(value) for value in known if np.ndim(value) == 2), default=0)
+    absent = {key: np.zeros((length, sizes[key]), np.float32) for key in _OPTIONAL}
+    spread = {
+        key: np.broadcast_to(value, (length, sizes[key]))
+        for key, value in content.items()
+        if key in sizes and np.shape(value) == (sizes[key],)
+    }
+    present = absent | dict(content) | spread
+    return [_checked(path, present, key, size, ndim=2) for key, size in PARAMETERS]
+
+
+def _join(path: str | Path, columns: Sequence[np.ndarray]) -> np.ndarray:
+    """Arrays ``[T, size]`` side by side, float32, checked for their lengths and for finiteness."""
+    lengths = [len(column) for column in columns]
+    if len(set(lengths)) != 1 or not lengths[0]:
+        found = dict(zip((key for key, _ in PARAMETERS), lengths)) if len(lengths) > 1 else 0
+        raise ValueError(f"{path}: the keys need one number of frames above 0, found {found}")
+    with np.errstate(over="ignore"):  # what float32 cannot hold is reported below
         frames = np.concatenate(columns, axis=1, dtype=np.float32, casting="unsafe")
     _check_finite(frames, [path])
     return frames
@@ -75,19 +152,23 @@ def _columns(path: str | Path, ndim: int) -> list[np.ndarray]:
     content = safe_load_pickle(path)
     if not isinstance(content, dict):
         raise ValueError(f"{path}: expected a dict of pose arrays, found {type(content).__name__}")
-    columns = []
-    for key, size in PARAMETERS:
-        if key not in content:
-            raise ValueError(f"{path}: the key {key!r} is missing")
-        value = content[key]
-        if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiu":
-            kind = getattr(value, "dtype", type(value).__name__)
-            raise ValueError(f"{path}: {key!r} has to be an array of numbers, found {kind}")
-        if value.ndim != ndim or value.shape[-1] != size:
-            expected = f"[{size}]" if ndim == 1 else f"[T, {size}]"
-            raise ValueError(f"{path}: {key!r} has shape {list(value.shape)}, not {expected}")
-        columns.append(value)
-    return columns
+    return [_checked(path, content, key, size, ndim) for key, size in PARAMETERS]
+
+
+def _checked(
+    path: str | Path, content: Mapping[str, object], key: str, size: int, ndim: int
+) -> np.ndarray:
+    """One array of a file, ``[size]`` or ``[T, size]``."""
+    if key not in content:
+        raise ValueError(f"{path}: the key {key!r} is missing; there are {sorted(content)}")
+    value = content[key]
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiu":
+        kind = getattr(value, "dtype", type(value).__name__)
+        raise ValueError(f"{path}: {key!r} has to be an array of numbers, found {kind}")
+    if value.ndim != ndim or value.shape[-1] != size:
+        expected = f"[{size}]" if ndim == 1 else f"[T, {size}]"
+        raise ValueError(f"{path}: {key!r} has shape {list(value.shape)}, not {expected}")
+    return value
 
 
 def _check_finite(frames: np.ndarray, paths: Sequence[str | Path]) -> None:

@@ -1,17 +1,67 @@
-"""Mean and deviation of every feature, safe for features that never move."""
+"""Mean and deviation of every number of a frame: computed, written and read back.
+
+They are used safely where a feature never moves, see `load_statistics`.
+"""
 
 from __future__ import annotations
 
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from soke.files import require
+from soke.files import atomic_path, require
 from soke.parts import FRAME_SIZE, frames_to_features
 
 #: Below this deviation a feature of our own statistics counts as constant.
 CONSTANT = 1e-3
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Number of frames, their mean and their summed squared deviations ``[F]``, in float64."""
+
+    count: int
+    mean: np.ndarray
+    squares: np.ndarray
+
+    @classmethod
+    def of(cls, frames: np.ndarray) -> Moments:
+        """The moments of frames ``[T, F]``."""
+        frames = frames.astype(np.float64)
+        mean = frames.mean(0)
+        return cls(len(frames), mean, ((frames - mean) ** 2).sum(0))
+
+    def __add__(self, other: Moments) -> Moments:
+        """Chan, Golub, LeVeque (1983): no cancellation, a constant column keeps deviation 0."""
+        count = self.count + other.count
+        shift = other.mean - self.mean
+        return Moments(
+            count,
+            self.mean + shift * (other.count / count),
+            self.squares + other.squares + shift**2 * (self.count * other.count / count),
+        )
+
+
+def save_statistics(moments: Iterable[Moments], mean_path: str | Path, std_path: str | Path) -> int:
+    """Write mean and deviation as float32 tensors ``[F]``, with no floor under the deviation.
+
+    Returns the number of frames. Raises ``ValueError`` when there are none.
+    """
+    first, *rest = moments
+    total = sum(rest, first)
+    deviation = np.sqrt(total.squares / total.count)
+    for path, values in ((mean_path, total.mean), (std_path, deviation)):
+        # By way of a buffer: torch would write the temporary file's name into the file.
+        buffer = io.BytesIO()
+        torch.save(torch.from_numpy(values.astype(np.float32)), buffer)
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(buffer.getvalue())
+    return total.count
 
 
 def load_statistics(
@@ -33,7 +83,8 @@ def _read(path: str | Path) -> Tensor:
     path = require(
         path,
         "The statistics of the poses",
-        "They come with the released poses; `python -m prepare.fingerspelling` makes the demo's",
+        "They come with the released poses; `python -m prepare.pose_statistics` computes those of "
+        "your own clips, `python -m prepare.fingerspelling` makes the demo's",
     )
     value = torch.load(path, map_location="cpu", weights_only=True)
     if not isinstance(value, Tensor) or value.shape != (FRAME_SIZE,) or not value.isfinite().all():

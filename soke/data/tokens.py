@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -18,39 +19,56 @@ def token_path(folder: str | Path, corpus: str, name: str) -> Path:
 MANIFEST = "manifest.json"
 
 
-def check_folder(folder: str | Path, tokenizer: str) -> bool:
+def check_folder(folder: str | Path, tokenizer: str, parts: PartTable) -> bool:
     """Whether the folder says that its tokens come from the tokenizer with this checksum.
 
     False where it says nothing (published tokens). Raises ``ValueError`` where they come from
-    another tokenizer: tokens of two must not mix, nor be decoded by the wrong one.
+    another tokenizer or another part table: tokens of two must not mix, nor be decoded by the
+    wrong one.
     """
     path = Path(folder) / MANIFEST
     if not path.exists():
         return False
-    other = json.loads(path.read_text(encoding="utf-8"))["tokenizer"]
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        other, rows = manifest["tokenizer"], manifest.get("parts")
+        same_parts = rows is None or PartTable.from_rows(rows).same_codes(parts)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} cannot be understood: {error}") from None
+    remedy = (
+        "Remove the folder and run `python -m get_motion_code` again, or write elsewhere with "
+        "DATASET.CODE_PATH=..."
+    )
     if other != tokenizer:
         raise ValueError(
             f"{folder} holds tokens of another tokenizer (checksum {other[:12]}, not "
-            f"{tokenizer[:12]}). Remove the folder and run `python -m get_motion_code` again, or "
-            "write elsewhere with DATASET.CODE_PATH=..."
+            f"{tokenizer[:12]}). {remedy}"
         )
+    if not same_parts:
+        raise ValueError(f"{folder} holds tokens of another part table: {rows}. {remedy}")
     return True
 
 
-def claim_folder(folder: str | Path, tokenizer: str) -> None:
-    """Note which tokenizer (its checksum) the folder's tokens come from.
+def claim_folder(
+    folder: str | Path,
+    tokenizer: str,
+    parts: PartTable,
+    about: Mapping[str, object] | None = None,
+) -> None:
+    """Note which tokenizer (its checksum and parts) the folder's tokens come from, and ``about``.
 
     Raises ``ValueError`` when tokens of another, or of an unknown, tokenizer are there.
     """
-    if check_folder(folder, tokenizer):
+    if check_folder(folder, tokenizer, parts):
         return
     if any(Path(folder).rglob("*.npy")):
         raise ValueError(
             f"{folder} holds tokens of an unknown tokenizer (it has no {MANIFEST}); write "
             "elsewhere with DATASET.CODE_PATH=..."
         )
+    manifest = {"tokenizer": tokenizer, "parts": parts.to_rows(), **(about or {})}
     with atomic_path(Path(folder) / MANIFEST) as temporary:
-        temporary.write_text(json.dumps({"tokenizer": tokenizer}), encoding="utf-8")
+        temporary.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
 
 
 def write_tokens(path: Path, tokens: np.ndarray) -> None:

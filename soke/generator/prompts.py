@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -58,10 +57,10 @@ class PromptBuilder:
         language = self.vocabulary.text_languages[self.corpora[corpus].text_language]
         return [*rows, EOS, language], tuple(words)
 
-    def __call__(self, samples: Sequence[TokenSample], training: bool = False) -> TokenBatch:
+    def __call__(self, samples: Sequence[TokenSample]) -> TokenBatch:
         sources, keywords = [], []
         for sample in samples:
-            template = random.choice(self.templates) if training else self.templates[0]
+            template = self.templates[int(sample.draw * len(self.templates))]
             rows, words = self.source(sample.text, sample.corpus, template)
             sources.append(torch.tensor(rows))
             keywords.append(words)

@@ -1,10 +1,11 @@
-"""Checkpoints and pictures during training."""
+"""Seeds, checkpoints and pictures during training."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import lightning as L
+import numpy as np
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 
@@ -25,6 +26,23 @@ def checkpoint_callbacks(run: Path, monitor: str) -> list[Callback]:
         save_on_train_epoch_end=True,
     )  # fmt: skip
     return [best, last]
+
+
+class EpochSeed(Callback):
+    """Seeds every epoch by its number, so that all that is random in it can be repeated.
+
+    A run that was interrupted goes on with the draws that it would have made: batches, crops,
+    dropout and augmentation follow from the seed, the epoch and the rank alone.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        epoch = trainer.current_epoch
+        draw = np.random.SeedSequence([self.seed, epoch, trainer.global_rank])
+        L.seed_everything(int(draw.generate_state(1)[0]), workers=True, verbose=False)
+        trainer.train_dataloader.batch_sampler.set_epoch(epoch)
 
 
 class RenderSample(Callback):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import pickle
 from pathlib import Path
+from typing import Any
 
 import torch
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from torch import nn
 
-from soke.files import MissingAssetError, require
+from soke.files import MissingAssetError, atomic_path, require
 
 log = logging.getLogger(__name__)
 
@@ -19,23 +22,48 @@ def checkpoint_folder(run: str | Path) -> Path:
     return Path(run) / "checkpoints"
 
 
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes a checkpoint beside its place and renames it, so that a killed run leaves no half.
+
+    Lightning's own way moves it from the system's temporary folder, which is a copy, and can be cut
+    short, where that is on another disk.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
+    ) -> None:
+        # An open file, since torch writes the name of one that it opens itself into it.
+        with atomic_path(path) as temporary, temporary.open("wb") as file:
+            torch.save(checkpoint, file)
+
+
 def last_checkpoint(run: str | Path, end_epoch: int) -> tuple[Path, int]:
     """The checkpoint that ``TRAIN.RESUME=run`` goes on from, and how many epochs it has behind it.
 
-    Raises `soke.files.MissingAssetError` without one, ``ValueError`` when it is past ``end_epoch``.
+    That is the last one or, should it be damaged, the best one. Raises
+    `soke.files.MissingAssetError` without one, ``ValueError`` when none can be read or it is past
+    ``end_epoch``.
     """
-    path = require(
+    require(
         checkpoint_folder(run) / LAST,
         "The checkpoint to resume from",
         "TRAIN.RESUME names a run directory such as experiments/deto",
     )
-    epochs = int(torch.load(path, map_location="cpu", weights_only=True)["epoch"]) + 1
-    if epochs > end_epoch:
-        raise ValueError(
-            f"{path} has {epochs} epochs behind it, TRAIN.END_EPOCH is {end_epoch}: raise it to "
-            "go on"
-        )
-    return path, epochs
+    for name in (LAST, BEST):
+        path = checkpoint_folder(run) / name
+        try:
+            epochs = int(torch.load(path, map_location="cpu", weights_only=True)["epoch"]) + 1
+        except (OSError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
+            log.warning("%s cannot be read (%s)", path, error)
+            continue
+        if epochs > end_epoch:
+            raise ValueError(
+                f"{path} has {epochs} epochs behind it, TRAIN.END_EPOCH is {end_epoch}: raise it "
+                "to go on"
+            )
+        log.info("going on from %s, after epoch %d of %d", path, epochs, end_epoch)
+        return path, epochs
+    raise ValueError(f"no checkpoint of {run} can be read; train again under another NAME")
 
 
 def check_tokenizer(path: str | Path, code: str) -> None:

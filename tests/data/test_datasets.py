@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -5,6 +7,7 @@ import torch
 from soke.data.corpora import corpus_of_language, select_corpora
 from soke.data.datasets import LengthLimits, PoseDataset, TokenDataset, collate_poses
 from soke.data.predictions import Prediction, prediction_path, read_predictions, write_prediction
+from soke.data.sampling import Pick
 from soke.data.statistics import load_statistics
 from soke.data.tokens import check_folder, claim_folder, read_tokens, token_path, write_tokens
 from soke.parts import FEATURE_COLUMNS, PartTable
@@ -46,10 +49,11 @@ def test_crops_are_windows_and_the_cache_keeps_whole_clips(clips):
     dataset = PoseDataset(clips, LengthLimits(), torch.zeros(133), torch.ones(133), 64, cache=True)
     whole = dataset.motion(2)
     starts = set()
-    for _ in range(20):
-        window = dataset[2].motion
+    for seed in range(20):
+        window = dataset[Pick(2, seed)].motion
         assert window.shape == (64, 133)
         starts.add(next(s for s in range(337) if torch.equal(whole[s : s + 64], window)))
+    assert torch.equal(dataset[2].motion, whole[168:232])
     assert len(starts) > 5 and len(dataset[0].motion) == 40
     assert dataset.motion(2) is whole
     with pytest.raises(ValueError, match="CROP_FRAMES is 30"):
@@ -91,23 +95,32 @@ def test_token_files(tmp_path):
 
 
 def test_tokens_of_two_tokenizers_do_not_mix(tmp_path):
-    claim_folder(tmp_path, "a" * 64)
-    claim_folder(tmp_path, "a" * 64)
+    claim_folder(tmp_path, "a" * 64, PARTS, {"mean": [0.5]})
+    claim_folder(tmp_path, "a" * 64, PARTS)
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert manifest["mean"] == [0.5] and PartTable.from_rows(manifest["parts"]) == PARTS
     with pytest.raises(ValueError, match=r"another tokenizer.*DATASET\.CODE_PATH"):
-        claim_folder(tmp_path, "b" * 64)
+        claim_folder(tmp_path, "b" * 64, PARTS)
+    rows = [dict(row) for row in THREE_PARTS]
+    rows[0]["codebook_size"] = 17
+    with pytest.raises(ValueError, match="another part table"):
+        check_folder(tmp_path, "a" * 64, PartTable.from_rows(rows))
+    (tmp_path / "manifest.json").write_text("[]")
+    with pytest.raises(ValueError, match=r"manifest\.json cannot be understood"):
+        check_folder(tmp_path, "a" * 64, PARTS)
     published = tmp_path / "published"
     write_tokens(token_path(published, "csl", "x"), np.zeros((2, 3)))
-    assert not check_folder(published, "a" * 64)
+    assert not check_folder(published, "a" * 64, PARTS)
     with pytest.raises(ValueError, match="unknown tokenizer"):
-        claim_folder(published, "a" * 64)
+        claim_folder(published, "a" * 64, PARTS)
 
 
 def test_augmentation_drops_one_step_a_third_of_the_time(tmp_path):
     tokens = np.arange(12).reshape(4, 3) % 8
     write_tokens(token_path(tmp_path, "how2sign", "a"), tokens)
     dataset = TokenDataset([FakeClip("a", None)], tmp_path, PARTS, augment=True, cache=True)
-    torch.manual_seed(0)
-    seen = [dataset[0].tokens for _ in range(900)]
+    seen = [dataset[Pick(0, seed)].tokens for seed in range(900)]
+    assert np.array_equal(dataset[0].tokens, tokens)
     heads = sum(np.array_equal(t, tokens[1:]) for t in seen)
     tails = sum(np.array_equal(t, tokens[:-1]) for t in seen)
     assert 110 < heads < 190 and 110 < tails < 190

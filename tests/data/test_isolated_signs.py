@@ -4,9 +4,11 @@ import pickle
 import numpy as np
 import pytest
 
-from soke.data import LAYOUTS, load_motion, read_isolated_signs
+from soke.data import load_motion, read_isolated_signs
 from soke.files import MissingAssetError
 from tests.data.conftest import motion
+
+BENCHMARKS = ("how2sign", "csl", "phoenix")
 
 
 def sign(name="s", start=2, end=5, video_file="", **more):
@@ -21,14 +23,14 @@ def listed(corpus, rows, file="signs.json"):
     return read_isolated_signs(corpus.layout, corpus.root, file)
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", BENCHMARKS)
 @pytest.mark.parametrize("file", ["signs.json", "signs.pkl"])
 def test_a_sign_is_the_frames_numbered_start_to_end(write_corpus, layout, file):
     corpus = write_corpus(layout)
     corpus.write_frames("test/rec_1", motion(10), split="test", numbers=range(1, 11))
     rows = [sign("s1", 2, 5, "test/rec_1"), sign("test/rec_1", 9, 12)]
     (one, two), dropped = listed(corpus, rows, file)
-    assert (one.name, one.label, one.corpus, one.text) == ("s1", "HOUSE", layout, "HOUSE")
+    assert (one.name, one.corpus, one.text) == ("s1", layout, "HOUSE")
     assert not dropped
     np.testing.assert_array_equal(load_motion(one), motion(10)[1:5])
     np.testing.assert_array_equal(load_motion(two), motion(10)[8:])
@@ -68,7 +70,7 @@ def test_numbers_of_other_types_are_understood(write_corpus):
     corpus.write_frames("rec", motion(6))
     rows = [sign("a", np.int64(1), np.float64(3.5), "rec")]
     (one,), _ = listed(corpus, rows, "signs.pkl")
-    assert (one.start, one.end) == (1, 3) and len(load_motion(one)) == 3
+    assert one.numbers == (1, 3) and len(load_motion(one)) == 3
 
 
 @pytest.mark.parametrize(
@@ -83,9 +85,18 @@ def test_numbers_of_other_types_are_understood(write_corpus):
 )
 def test_faults_of_the_list_are_named(write_corpus, row, message):
     corpus = write_corpus("csl")
-    with pytest.raises(ValueError, match=message) as error:
-        listed(corpus, [sign(), row])
-    assert str(corpus.root / "signs.json") in str(error.value)
+    corpus.write_frames("good", motion(6))
+    signs, dropped = listed(corpus, [sign("good"), row])
+    (fault,) = dropped.faults
+    assert len(signs) == 1 and message in fault and str(corpus.root / "signs.json") in fault
+
+
+def test_a_recording_in_one_file_is_numbered_from_0(write_corpus):
+    corpus = write_corpus("csl")
+    corpus.write_clip("rec", motion(10))
+    (one,), dropped = listed(corpus, [sign("s1", 2, 5, "rec"), sign("s2", 8, 20, "rec")])
+    np.testing.assert_array_equal(load_motion(one), motion(10)[2:6])
+    assert dropped == {"fewer than half of the frames": 1}
 
 
 def test_a_missing_or_damaged_list_is_named(write_corpus):

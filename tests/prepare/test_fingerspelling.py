@@ -28,9 +28,9 @@ from prepare.fingerspelling.rotations import (
     to_quaternions,
 )
 from prepare.fingerspelling.skeleton import rest_skeleton
-from prepare.fingerspelling.statistics import Moments
 from prepare.fingerspelling.words import Word, seeded, split_words, suitable_words
 from soke.data import load_motion, read_annotations, read_isolated_signs
+from soke.data.statistics import Moments
 from soke.files import MissingAssetError, safe_load_pickle
 from soke.parts import PARAMETERS
 
@@ -129,8 +129,8 @@ def test_the_loaders_read_everything(made, corpus):
         thinned = 0.96 if corpus == "how2sign" else 1  # from 25 to 24 frames a second
         assert frames == pytest.approx(thinned * counts["frames"], rel=0.01)
     signs, dropped = read_isolated_signs(corpus, root, "isolated_signs.json")
-    assert [sign.label for sign in signs] == list(LANGUAGES[corpus].alphabet) and not dropped
-    assert all(len(load_motion(sign)) == sign.end - sign.start + 1 for sign in signs)
+    assert [sign.text for sign in signs] == list(LANGUAGES[corpus].alphabet) and not dropped
+    assert all(len(load_motion(sign)) == 1 + sign.numbers[1] - sign.numbers[0] for sign in signs)
 
 
 @pytest.mark.parametrize("corpus", LANGUAGES)

@@ -1,0 +1,53 @@
+"""Pack the poses of the configured data sets into memory-mapped arrays, a shard a split.
+
+    python -m prepare.pack_poses --cfg configs/deto.yaml
+
+Training and evaluation then read the shards under DATASET.PACKED instead of the pose files, which
+are never written to. A shard that says what its source says is left alone, one that is older is
+packed again, and packing that was interrupted goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from soke import build
+from soke.config import parse_command_line
+from soke.data.annotations import SIGNS
+from soke.data.clips import Summary, summary_table, write_summaries
+from soke.data.packing import is_packed, pack
+from soke.data.store import Shard, shard_folder
+from soke.run import run_verb
+
+log = logging.getLogger(__name__)
+
+
+def main() -> None:
+    config, _ = parse_command_line(__doc__.splitlines()[0])
+    build.prepare_process(config)
+    store, summaries = config.DATASET.PACKED, []
+    if store is None:
+        raise ValueError("DATASET.PACKED is null: name the folder to pack into")
+    splits = dict.fromkeys((config.TRAIN.SPLIT, config.EVAL.SPLIT, config.TEST.SPLIT))
+    for corpus in build.corpora(config).values():
+        for split in (*splits, *([] if corpus.signs is None else [SIGNS])):
+            source = build.clip_source(corpus, split)
+            if is_packed(store, source):
+                log.info("%s %s is packed already", corpus.name, split)
+                shard = Shard(shard_folder(store, corpus.name, split))
+            else:
+                clips, dropped = source.list_clips()
+                shard = pack(store, source, clips, dropped, config.TRAIN.NUM_WORKERS)
+            summaries.append(shard.group().summary)
+    log.info("\n%s", summary_table(summaries))
+    write_summaries(store, summaries)
+    _report_size(store, summaries)
+
+
+def _report_size(store: str, summaries: list[Summary]) -> None:
+    frames = sum(summary.frames or 0 for summary in summaries)
+    log.info("%d frames, %.1f MB, in %s", frames, frames * 179 * 4 / 1e6, store)
+
+
+if __name__ == "__main__":
+    run_verb(main)

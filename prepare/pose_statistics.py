@@ -1,0 +1,67 @@
+"""Compute mean and deviation of the poses over the training split of the configured data sets.
+
+    python -m prepare.pose_statistics --cfg configs/deto.yaml
+
+Every frame of every usable training clip counts once, after the frame-rate rule. Written are
+DATASET.H2S.MEAN_PATH and STD_PATH, two float32 tensors of 179 numbers, the format of the released
+poses. The sums are kept in float64 clip by clip and joined pairwise (Chan, Golub, LeVeque, 1983),
+so nothing is lost by cancellation. Files that are there are kept unless --force is given.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+from omegaconf import DictConfig
+from rich.progress import track
+
+from soke import build
+from soke.config import parse_command_line
+from soke.data.statistics import Moments, save_statistics
+from soke.data.survey import read_all
+from soke.run import run_verb
+
+log = logging.getLogger(__name__)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--force", action="store_true", help="write over statistics that are there")
+
+
+def moments(config: DictConfig) -> Iterator[Moments]:
+    """The moments of every usable training clip."""
+    sources = [
+        build.clip_source(corpus, config.TRAIN.SPLIT) for corpus in build.corpora(config).values()
+    ]
+    for source in sources:
+        clips, dropped = build.list_or_open(config, source)
+        readings = track(
+            read_all(clips, config.TRAIN.NUM_WORKERS), f"reading {source.corpus}", len(clips)
+        )
+        for reading in readings:
+            if reading.fault is None:
+                yield Moments.of(reading.frames)
+            else:
+                dropped.fault(ValueError(reading.fault), reading.reason)
+        log.info("%s: left out: %s", source.corpus, dict(dropped) or "nothing")
+
+
+def main() -> None:
+    config, options = parse_command_line(__doc__.splitlines()[0], add_options)
+    build.prepare_process(config)
+    paths = [Path(config.DATASET.H2S[key]) for key in ("MEAN_PATH", "STD_PATH")]
+    there = [str(path) for path in paths if path.exists()]
+    if there and not options.force:
+        raise ValueError(
+            f"{' and '.join(there)} exist already; --force writes over them, or name others with "
+            "DATASET.H2S.MEAN_PATH=... DATASET.H2S.STD_PATH=..."
+        )
+    frames = save_statistics(moments(config), *paths)
+    log.info("mean and deviation of %d frames in %s and %s", frames, *paths)
+
+
+if __name__ == "__main__":
+    run_verb(main)

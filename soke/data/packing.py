@@ -1,0 +1,225 @@
+"""Writing the packed store (`soke.data.store`): append-only, so that it goes on after any stop.
+
+Frames and lines are appended to a hidden folder beside the shard; a clip counts once its line is
+whole and its frames are those that the line speaks of. At the end the folder takes the shard's
+place.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import shutil
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from rich.progress import track
+
+from soke.data.annotations import Clip, Drops
+from soke.data.sources import Source
+from soke.data.store import (
+    FRAMES,
+    INDEX,
+    LINES,
+    MANIFEST,
+    VERSION,
+    Shard,
+    clip_key,
+    describe,
+    out_of_date,
+    shard_folder,
+)
+from soke.data.survey import read_all
+from soke.files import atomic_path, checksum
+from soke.parts import FRAME_SIZE
+
+log = logging.getLogger(__name__)
+
+_RULES = "rules.json"
+_FRAME_BYTES = FRAME_SIZE * 4
+
+
+def is_packed(store: str | Path, source: Source) -> bool:
+    """Whether there is a whole shard that says what its source says."""
+    folder = shard_folder(store, source.corpus, source.split)
+    try:
+        return out_of_date(Shard(folder), source) is None
+    except ValueError:
+        return False
+
+
+def pack(
+    store: str | Path, source: Source, clips: Sequence[Clip], dropped: Drops, workers: int = 0
+) -> Shard:
+    """Write the shard of a source from its listed clips; goes on where it was stopped.
+
+    Clips that cannot be read are left out, named and counted beside those of ``dropped``. A shard
+    that is there is replaced when the new one is whole. Raises ``ValueError`` when another process
+    is packing the same shard or when no clip can be read.
+    """
+    final = shard_folder(store, source.corpus, source.split)
+    partial = final.with_name(f".{final.name}.partial")
+    final.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(final.with_name(f".{final.name}.lock")):
+        # Before anything is read: what changes meanwhile makes the shard older than its source.
+        annotations = {
+            split: checksum(path) for split, path in source.annotations.items() if path.exists()
+        }
+        partial.mkdir(exist_ok=True)
+        done = _resume(partial, source)
+        pending = [(clip, describe(clip, source.root)) for clip in clips]
+        left = [(clip, record) for clip, record in pending if done.get(clip_key(record)) != record]
+        if done:
+            log.info("%s: %d clips were packed before", final, len(clips) - len(left))
+        unreadable = _append(partial, source, left, dropped, workers)
+        kept = _write_index(partial, [clip_key(record) for _, record in pending])
+        if not kept:
+            raise ValueError(f"no clip of {source.corpus} {source.split} can be read")
+        told = {"annotations": annotations, "unreadable": unreadable}
+        _write_manifest(partial, source, kept, dropped, told)
+        _replace(partial, final)
+    return Shard(final)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Keep other processes out for as long as this one lives."""
+    with path.open("w") as file:
+        try:
+            # Unlike `flock` this is not inherited by the processes that read clips.
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            raise ValueError(
+                f"another process is packing the same shard (it holds {path}); wait for it"
+            ) from None
+        yield
+
+
+def _resume(partial: Path, source: Source) -> dict[str, dict[str, object]]:
+    """What an earlier, interrupted packing wrote by the same rules; by key.
+
+    Whatever follows the last whole clip is cut off.
+    """
+    rules = json.dumps({"version": VERSION, **source.rules})
+    rules_path = partial / _RULES
+    if not rules_path.exists() or rules_path.read_text(encoding="utf-8") != rules:
+        for name in (FRAMES, LINES):
+            (partial / name).write_bytes(b"")
+        rules_path.write_text(rules, encoding="utf-8")
+    for name in (FRAMES, LINES):
+        (partial / name).touch()
+    lines, end, size = {}, 0, 0
+    with (partial / FRAMES).open("rb") as frames:
+        for record, (_, stop) in _read_lines(partial):
+            data = frames.read(record.pop("frames")[1] * _FRAME_BYTES)
+            # After a loss of power lines may be there whose frames never reached the disk.
+            if zlib.crc32(data) != record.pop("crc32"):
+                break
+            del record["missing"]
+            lines[clip_key(record)] = record
+            end, size = stop, size + len(data)
+    os.truncate(partial / LINES, end)
+    os.truncate(partial / FRAMES, size)
+    return lines
+
+
+def _read_lines(partial: Path) -> Iterator[tuple[dict[str, object], tuple[int, int]]]:
+    """The whole lines that were written, and where each begins and ends."""
+    end = 0
+    with (partial / LINES).open("rb") as file:
+        for line in file:
+            try:
+                record = json.loads(line)
+            except ValueError:
+                return
+            if not line.endswith(b"\n"):
+                return
+            yield record, (end, end + len(line))
+            end += len(line)
+
+
+def _append(
+    partial: Path,
+    source: Source,
+    left: Sequence[tuple[Clip, dict[str, object]]],
+    dropped: Drops,
+    workers: int,
+) -> dict[str, str]:
+    """Read clips and write those that can be used. A line also says where its frames lie.
+
+    Returns the stamps of those that cannot be read, by key.
+    """
+    start, unreadable = (partial / FRAMES).stat().st_size // _FRAME_BYTES, {}
+    title = f"packing {source.corpus} {source.split}"
+    readings = read_all([clip for clip, _ in left], workers)
+    shown = track(readings, title, len(left), disable=not left)
+    with (partial / FRAMES).open("ab") as frames, (partial / LINES).open("ab") as lines:
+        for reading, (_, record) in zip(shown, left):
+            if reading.fault is not None:
+                dropped.fault(ValueError(reading.fault), reading.reason)
+                unreadable[clip_key(record)] = record["stamp"]
+                continue
+            data = np.ascontiguousarray(reading.frames, dtype="<f4").data
+            frames.write(data)
+            frames.flush()
+            line = record | {"frames": [start, reading.length], "missing": reading.missing}
+            line["crc32"] = zlib.crc32(data)
+            lines.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
+            lines.flush()
+            start += reading.length
+        for file in (frames, lines):
+            os.fsync(file.fileno())
+    return unreadable
+
+
+def _write_index(partial: Path, order: Sequence[str]) -> list[dict[str, object]]:
+    """Write the index in the order of the annotation; the lines of the clips that are kept."""
+    # The last line of a clip counts: it was packed again after its source had changed.
+    found = {clip_key(record): (record, bounds) for record, bounds in _read_lines(partial)}
+    kept = [found[key] for key in order if key in found]
+    rows = [[*bounds, *record["frames"]] for record, bounds in kept]
+    with atomic_path(partial / INDEX) as temporary:
+        np.save(temporary, np.array(rows, dtype=np.int64).reshape(-1, 4))
+    return [record for record, _ in kept]
+
+
+def _write_manifest(
+    partial: Path,
+    source: Source,
+    kept: Sequence[Mapping[str, object]],
+    dropped: Drops,
+    told: Mapping[str, object],
+) -> None:
+    manifest = {
+        "version": VERSION,
+        "source": source.rules,
+        "root": source.root,
+        **told,
+        "clips": len(kept),
+        "frames": sum(record["frames"][1] for record in kept),
+        "gaps": sum(record["missing"] > 0 for record in kept),
+        "missing": sum(record["missing"] for record in kept),
+        "dropped": dict(dropped),
+        "faults": dropped.faults,
+        "bytes": (partial / FRAMES).stat().st_size,
+        "sha256": {name: checksum(partial / name) for name in (FRAMES, LINES, INDEX)},
+    }
+    with atomic_path(partial / MANIFEST) as temporary:
+        text = json.dumps(manifest, indent=1, ensure_ascii=False)
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _replace(partial: Path, final: Path) -> None:
+    """Put the whole shard in place of an older one. Who has that mapped keeps reading it."""
+    old = final.with_name(f".{final.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if final.exists():
+        final.rename(old)
+    partial.rename(final)
+    (final / _RULES).unlink()
+    shutil.rmtree(old, ignore_errors=True)

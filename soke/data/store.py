@@ -1,0 +1,242 @@
+"""The packed store: the frames of a split in one memory-mapped array.
+
+A shard is the folder ``{store}/{corpus}/{split}`` with
+
+- ``frames.f32``: little-endian float32 [N, 179], the clips one after another, after the frame-rate
+  rule and before the length rule;
+- ``clips.jsonl``: a line a clip (what a `Clip` holds, and the age of its source);
+- ``index.npy``: int64 [C, 4], the bytes where each clip's line begins and ends, its first frame and
+  the number of its frames;
+- ``manifest.json``: version, source, counts, what was left out, checksums.
+
+Nothing of it is read as a whole: a clip's line and its frames are looked up when they are asked
+for, so memory does not grow with the number of clips, and processes share the mapped pages.
+`soke.data.packing` writes it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from soke.data.annotations import Clip, Drops
+from soke.data.clips import Group, Summary
+from soke.data.poses import is_pose_file, is_pose_name
+from soke.data.sources import Source
+from soke.files import checksum
+from soke.parts import FRAME_SIZE
+
+VERSION = 1
+FRAMES, LINES, INDEX, MANIFEST = "frames.f32", "clips.jsonl", "index.npy", "manifest.json"
+
+
+def shard_folder(store: str | Path, corpus: str, split: str) -> Path:
+    return Path(store) / corpus / split
+
+
+def stamp(poses: Path) -> str:
+    """A digest of the names, ages (ns) and sizes of the pose files of a clip.
+
+    Raises ``FileNotFoundError`` when they are gone.
+    """
+    if is_pose_file(poses):
+        found = [("", poses.stat())]
+    else:
+        with os.scandir(poses) as entries:
+            found = sorted((e.name, e.stat()) for e in entries if is_pose_name(e.name))
+    told = [(name, status.st_mtime_ns, status.st_size) for name, status in found]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """The files of a shard in memory, read page by page where they are looked at."""
+
+    frames: np.ndarray  # [N, 179] float32
+    lines: np.ndarray  # [bytes] uint8
+    index: np.ndarray  # [C, 4] int64
+
+
+@lru_cache(maxsize=64)
+def mapped(folder: Path, packing: str) -> Mapped:
+    """The files of one packing of a shard, mapped once a process.
+
+    What is mapped is kept when the shard is packed anew. Raises ``ValueError`` when that happened
+    before this process mapped it.
+    """
+    files = Mapped(
+        np.memmap(folder / FRAMES, dtype="<f4", mode="r").reshape(-1, FRAME_SIZE),
+        np.memmap(folder / LINES, dtype=np.uint8, mode="r"),
+        np.load(folder / INDEX, mmap_mode="r", allow_pickle=False),
+    )
+    if checksum(folder / MANIFEST) != packing:
+        raise ValueError(f"{folder} was packed anew while it was in use; start again")
+    return files
+
+
+class Shard(Sequence[Clip]):
+    """The clips of one shard; each is made when it is asked for.
+
+    Raises ``ValueError`` when the folder is not a whole shard of this version.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        try:
+            content = (self.folder / MANIFEST).read_bytes()
+            self.manifest, self.packing = json.loads(content), hashlib.sha256(content).hexdigest()
+            if self.manifest["version"] == VERSION and not self._is_whole():
+                raise ValueError("its files have other sizes")
+        except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+            raise ValueError(
+                f"{self.folder} is not a whole packed store ({error}); remove the folder or run "
+                "`python -m prepare.pack_poses` again"
+            ) from None
+        if self.manifest["version"] != VERSION:
+            raise ValueError(
+                f"{self.folder} is a packed store of version {self.manifest['version']}, this is "
+                f"version {VERSION}; run `python -m prepare.pack_poses` again"
+            )
+
+    def _is_whole(self) -> bool:
+        index = mapped(self.folder, self.packing).index
+        frames, lines = ((self.folder / name).stat().st_size for name in (FRAMES, LINES))
+        return (
+            index.shape == (self.manifest["clips"], 4)
+            and frames == self.manifest["bytes"]
+            and lines >= index[:, 1].max(initial=0)
+        )
+
+    def __getstate__(self) -> dict[str, object]:
+        # Other processes look clips up; what is told about those left out stays here.
+        manifest = self.manifest | {"faults": [], "unreadable": {}}
+        return self.__dict__ | {"manifest": manifest}
+
+    def __len__(self) -> int:
+        return self.manifest["clips"]
+
+    def __getitem__(self, index: int | slice) -> Clip | list[Clip]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        record = self.record(index)
+        values = {key: record.get(key) for key in _RECORDED}
+        values["numbers"] = None if values["numbers"] is None else tuple(values["numbers"])
+        frames = tuple(record["frames"])
+        return Clip(**values, poses=self.folder / FRAMES, rows=frames, packing=self.packing)
+
+    def record(self, index: int) -> dict[str, object]:
+        """The line of a clip: its fields, ``source`` (relative to the root) and ``stamp``."""
+        files = mapped(self.folder, self.packing)
+        start, stop = files.index[index, :2]
+        return json.loads(files.lines[start:stop].tobytes())
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Frames of every clip, [C]."""
+        return np.array(mapped(self.folder, self.packing).index[:, 3])
+
+    @property
+    def dropped(self) -> Drops:
+        """What was left out when the clips were packed."""
+        dropped = Drops(self.manifest["dropped"])
+        dropped.faults = list(self.manifest["faults"])
+        return dropped
+
+    def group(self) -> Group:
+        """The clips with their lengths and what was left out."""
+        entries = self.manifest
+        summary = Summary(
+            entries["source"]["corpus"], entries["source"]["split"], "packed store",
+            entries["clips"], entries["dropped"], entries["frames"], entries["gaps"],
+            entries["missing"], tuple(entries["faults"]),
+        )  # fmt: skip
+        return Group(self, self.lengths, summary)
+
+    def verify(self) -> None:
+        """Read everything and compare with the checksums. Raises ``ValueError`` on a difference."""
+        for name, expected in self.manifest["sha256"].items():
+            if checksum(self.folder / name) != expected:
+                raise ValueError(f"{self.folder / name} is damaged: its checksum differs")
+
+
+#: What a line of the store keeps of a clip.
+_RECORDED = [f.name for f in fields(Clip) if f.name not in ("poses", "rows", "packing")]
+
+
+def describe(clip: Clip, root: str | Path) -> dict[str, object]:
+    """The line of a clip that is read from ``root``."""
+    record = {key: getattr(clip, key) for key in _RECORDED}
+    record["numbers"] = None if clip.numbers is None else list(clip.numbers)  # as JSON has it
+    source = os.path.relpath(clip.poses, root)
+    return record | {"source": source, "stamp": stamp(clip.poses)}
+
+
+def clip_key(record: Mapping[str, object]) -> str:
+    """What tells the clips of a shard apart: isolated signs may share a name."""
+    return json.dumps([record["name"], record["text"], record["numbers"]])
+
+
+def out_of_date(shard: Shard, source: Source, thorough: bool = True) -> str | None:
+    """Why a shard no longer says what its source says; None if it does, or the source is gone.
+
+    The rules and the annotations are always compared; with ``thorough`` also the age of every pose
+    file, and whether there are poses that could not be used before.
+    """
+    if shard.manifest["source"] != source.rules:
+        return f"it was packed by other rules: {shard.manifest['source']}, not {source.rules}"
+    if not source.annotation.exists():
+        return None
+    for split, path in source.annotations.items():
+        if path.exists() and checksum(path) != shard.manifest["annotations"].get(split):
+            return f"{path} has changed"
+    return _changed_poses(shard, source) if thorough else None
+
+
+def _changed_poses(shard: Shard, source: Source) -> str | None:
+    known = set()
+    for index in range(len(shard)):
+        record = shard.record(index)
+        known.add(clip_key(record))
+        poses = Path(source.root) / record["source"]
+        try:
+            changed = stamp(poses) != record["stamp"]
+        except FileNotFoundError:
+            continue  # the source may be removed once it is packed
+        if changed:
+            return f"{poses} has changed"
+    try:
+        clips, _ = source.list_clips()
+    except FileNotFoundError:
+        return None
+    unreadable = shard.manifest["unreadable"]
+    for record in (describe(clip, source.root) for clip in clips):
+        key = clip_key(record)
+        if key not in known and unreadable.get(key) != record["stamp"]:
+            return f"{Path(source.root) / record['source']} was not there, or has changed"
+    return None
+
+
+def open_shard(store: str | Path | None, source: Source, thorough: bool = True) -> Shard | None:
+    """The shard of a source, or None where there is none.
+
+    Raises ``ValueError`` when it is damaged or older than its source.
+    """
+    if store is None or not shard_folder(store, source.corpus, source.split).is_dir():
+        return None
+    shard = Shard(shard_folder(store, source.corpus, source.split))
+    reason = out_of_date(shard, source, thorough)
+    if reason is not None:
+        raise ValueError(
+            f"the packed store {shard.folder} is older than its source: {reason}. Run "
+            "`python -m prepare.pack_poses` with the same configuration again, or remove the folder"
+        )
+    return shard

@@ -1,0 +1,177 @@
+"""A run that is stopped and goes on is the run that was not stopped, bit for bit."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+
+import lightning as L
+import numpy as np
+import pytest
+import torch
+
+from soke.body import STAND_IN, BodyModel
+from soke.data.clips import Clips, Group, Summary
+from soke.data.datasets import LengthLimits, PoseDataset, TokenDataset, collate_poses
+from soke.data.module import SignDataModule
+from soke.data.tokens import token_path, write_tokens
+from soke.generator import generate
+from soke.training.callbacks import EpochSeed, checkpoint_callbacks
+from soke.training.checkpoints import AtomicCheckpointIO, last_checkpoint
+from soke.training.generator_module import GeneratorModule
+from soke.training.optimization import WarmupCosine
+from soke.training.tokenizer_module import TokenizerModule
+from tests.data.conftest import CorpusWriter, motion
+from tests.helpers import CORPORA, small_generator, small_tokenizer
+
+OPTIMIZER = partial(torch.optim.AdamW, lr=1e-3)
+SCHEDULER = partial(WarmupCosine, warmup_steps=2, eta_min=0.0)
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    """Eleven clips of 40 to 90 frames."""
+    from soke.data import read_annotations, survey
+    from soke.data.annotations import Drops
+
+    corpus = CorpusWriter("csl", tmp_path_factory.mktemp("csl"))
+    rows = [(f"clip{i}", "the quick brown fox") for i in range(11)]
+    corpus.annotate(rows)
+    for i, (name, _) in enumerate(rows):
+        corpus.write_clip(name, 0.1 * motion(40 + 5 * i, seed=i))
+    found, _ = read_annotations("csl", corpus.root, "train", corpus="how2sign")
+    kept = survey(found, Drops())
+    return Clips([Group(kept.clips, kept.lengths, Summary("how2sign", "train", "", 11))])
+
+
+def trainer(folder, epochs):
+    return L.Trainer(
+        default_root_dir=folder, accelerator="cpu", max_epochs=epochs, logger=False,
+        enable_progress_bar=False, enable_model_summary=False, use_distributed_sampler=False,
+        plugins=[AtomicCheckpointIO()], num_sanity_val_steps=0, limit_val_batches=1,
+        callbacks=[EpochSeed(7), *checkpoint_callbacks(folder, "val/x")[1:]],
+    )  # fmt: skip
+
+
+def tokenizer_run(clips, workers):
+    torch.manual_seed(3)
+    tokenizer = small_tokenizer(train=True)
+    dataset = PoseDataset(clips, LengthLimits(), tokenizer.mean, tokenizer.std, crop=48)
+    module = TokenizerModule(tokenizer, BodyModel(STAND_IN), ["how2sign"], OPTIMIZER, SCHEDULER)
+    data = SignDataModule(
+        dataset, dataset, collate_poses, collate_poses, 4, 4, workers,
+        lengths=clips.lengths.clip(max=48), seed=5,
+    )  # fmt: skip
+    return module, data
+
+
+def generator_run(clips, folder):
+    generator, prompts = small_generator(folder / "mbart")
+    torch.manual_seed(3)
+    for layer in generator.modules():
+        if hasattr(layer, "dropout"):
+            layer.dropout = 0.1
+    tokenizer = small_tokenizer()
+    draw = np.random.default_rng(0)
+    for clip in clips:
+        tokens = draw.integers(0, 8, size=(12, 3))
+        write_tokens(token_path(folder, clip.corpus, clip.name), tokens)
+    dataset = TokenDataset(clips, folder, tokenizer.parts, augment=True)
+    module = GeneratorModule(
+        generator, tokenizer, "x", BodyModel(STAND_IN), list(CORPORA), OPTIMIZER, SCHEDULER,
+        decode=partial(generate, max_steps=4),
+    )  # fmt: skip
+    data = SignDataModule(dataset, dataset, prompts, prompts, 4, 4, seed=5)
+    return module.train(), data
+
+
+def assert_same(one, two):
+    """The tensors of two checkpoints: weights, buffers, the optimizer's state."""
+    assert one["global_step"] == two["global_step"]
+    assert set(one["state_dict"]) == set(two["state_dict"])
+    for key, value in one["state_dict"].items():
+        assert torch.equal(value, two["state_dict"][key]), key
+    first, second = (c["optimizer_states"][0]["state"] for c in (one, two))
+    assert set(first) == set(second) and first
+    for index, state in first.items():
+        for key, value in state.items():
+            assert torch.equal(torch.as_tensor(value), torch.as_tensor(second[index][key])), key
+    assert one["lr_schedulers"] == two["lr_schedulers"]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_tokenizer_that_is_resumed_is_the_same(tmp_path, clips, workers):
+    def run(folder, epochs, resume=None):
+        module, data = tokenizer_run(clips, workers)
+        steps = 4 * len(data.train_dataloader())  # the schedule of the whole run
+        module.configure_optimizers = partial(_configure, module, steps)
+        trainer(folder, epochs).fit(module, data, ckpt_path=resume, weights_only=True)
+        return torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+
+    whole = run(tmp_path / "whole", 4)
+    half = run(tmp_path / "halves", 2)
+    with pytest.raises(AssertionError):
+        assert_same(whole, half)
+    torch.rand(17)  # a new process has another state of the global generator
+    assert_same(whole, run(tmp_path / "halves", 4, last_checkpoint(tmp_path / "halves", 4)[0]))
+
+
+def _configure(module, steps):
+    from soke.training.optimization import configure
+
+    parameters = [p for p in module.parameters() if p.requires_grad]
+    return configure(parameters, module.optimizer, module.scheduler, steps)
+
+
+def test_a_generator_that_is_resumed_makes_the_same_steps(tmp_path, clips):
+    """Attention on the CPU rounds differently from run to run, so within float error."""
+
+    def run(folder, epochs, resume=None):
+        folder.mkdir(exist_ok=True)
+        module, data = generator_run(clips, folder)
+        module.configure_optimizers = partial(_configure, module, 8)
+        trainer(folder, epochs).fit(module, data, ckpt_path=resume, weights_only=True)
+        content = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+        return torch.cat([w.flatten() for w in content["state_dict"].values()])
+
+    whole, half = run(tmp_path / "whole", 4), run(tmp_path / "halves", 2)
+    torch.rand(17)
+    resumed = run(tmp_path / "halves", 4, last_checkpoint(tmp_path / "halves", 4)[0])
+    assert (whole - resumed).abs().mean() < 1e-6 < 1e-4 < (whole - half).abs().mean()
+
+
+def test_a_checkpoint_that_is_cut_short_keeps_the_one_before(tmp_path):
+    path = tmp_path / "checkpoints" / "last.ckpt"
+    AtomicCheckpointIO().save_checkpoint({"epoch": 0}, path)
+    code = (
+        "import sys, torch; from soke.training.checkpoints import AtomicCheckpointIO\n"
+        "content = {'epoch': 1, 'x': [torch.zeros(5_000_000) for _ in range(20)]}\n"
+        "print('writing', flush=True); AtomicCheckpointIO().save_checkpoint(content, sys.argv[1])"
+    )
+    child = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE)
+    child.stdout.readline()
+    deadline = time.monotonic() + 60
+    while len(list(path.parent.iterdir())) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+    assert torch.load(path, weights_only=True) == {"epoch": 0}
+    assert last_checkpoint(tmp_path, 5) == (path, 1)
+
+
+def test_a_damaged_checkpoint_is_passed_over_and_said(tmp_path, caplog):
+    folder = tmp_path / "checkpoints"
+    for name, epoch in (("best.ckpt", 2), ("last.ckpt", 6)):
+        AtomicCheckpointIO().save_checkpoint({"epoch": epoch}, folder / name)
+    assert last_checkpoint(tmp_path, 9) == (folder / "last.ckpt", 7)
+    (folder / "last.ckpt").write_bytes((folder / "last.ckpt").read_bytes()[:100])
+    caplog.set_level("INFO")
+    assert last_checkpoint(tmp_path, 9) == (folder / "best.ckpt", 3)
+    assert "last.ckpt cannot be read" in caplog.text and "going on from" in caplog.text
+    with pytest.raises(ValueError, match="3 epochs behind it"):
+        last_checkpoint(tmp_path, 2)
+    (folder / "best.ckpt").write_bytes(b"")
+    with pytest.raises(ValueError, match="no checkpoint of"):
+        last_checkpoint(tmp_path, 9)
