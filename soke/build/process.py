@@ -67,6 +67,6 @@ def accelerator(config: DictConfig) -> tuple[str, int | list[int]]:
 def processes(config: DictConfig) -> L.Fabric:
     """The processes that share a verb other than training, started as those of training are."""
     kind, devices = accelerator(config)
-    fabric = L.Fabric(kind, devices=devices, num_nodes=config.NUM_NODES)
+    fabric = L.Fabric(accelerator=kind, devices=devices, num_nodes=config.NUM_NODES)
     fabric.launch()
     return fabric
