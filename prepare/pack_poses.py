@@ -10,6 +10,7 @@ packed again, and packing that was interrupted goes on where it stopped.
 from __future__ import annotations
 
 import logging
+import sys
 
 from soke import build
 from soke.config import parse_command_line
@@ -17,13 +18,16 @@ from soke.data.annotations import SIGNS
 from soke.data.clips import Summary, summary_table, write_summaries
 from soke.data.packing import is_packed, pack
 from soke.data.store import Shard, shard_folder
+from soke.parts import FRAME_SIZE
 from soke.run import run_verb
 
 log = logging.getLogger(__name__)
 
 
 def main() -> None:
-    config, _ = parse_command_line(__doc__.splitlines()[0])
+    # A trial run would read every clip all the same, only with fewer processes.
+    arguments = [*sys.argv[1:], "--nodebug"]
+    config, _ = parse_command_line(__doc__.splitlines()[0], arguments=arguments)
     build.prepare_process(config)
     store, summaries = config.DATASET.PACKED, []
     if store is None:
@@ -37,6 +41,9 @@ def main() -> None:
                 shard = Shard(shard_folder(store, corpus.name, split))
             else:
                 clips, dropped = source.list_clips()
+                if not clips:  # such as a data set without a test split
+                    log.warning("%s %s has no usable clip; it is not packed", corpus.name, split)
+                    continue
                 shard = pack(store, source, clips, dropped, config.TRAIN.NUM_WORKERS)
             summaries.append(shard.group().summary)
     log.info("\n%s", summary_table(summaries))
@@ -46,7 +53,7 @@ def main() -> None:
 
 def _report_size(store: str, summaries: list[Summary]) -> None:
     frames = sum(summary.frames or 0 for summary in summaries)
-    log.info("%d frames, %.1f MB, in %s", frames, frames * 179 * 4 / 1e6, store)
+    log.info("%d frames, %.1f MB, in %s", frames, frames * FRAME_SIZE * 4 / 1e6, store)
 
 
 if __name__ == "__main__":

@@ -68,7 +68,10 @@ class PoseBatch(_Movable):
 
 @dataclass(frozen=True)
 class TokenSample:
-    """A text and, where known, its motion tokens."""
+    """A text and, where known, its motion tokens.
+
+    ``draw`` in [0, 1) chooses the wording of the prompt; 0 is the first one.
+    """
 
     name: str
     corpus: str
@@ -100,12 +103,13 @@ class TokenBatch(_Movable):
 
 @dataclass(frozen=True)
 class TokenizerOutput:
-    """One pass through the tokenizer."""
+    """One pass through the tokenizer; the last three are over the real steps of the batch."""
 
     reconstruction: Tensor  # [B, T, F]
-    tokens: Tensor  # [B, S, P]
+    tokens: Tensor  # [B, S, P] int64, -1 where padded
     commitment: Tensor  # [P], mean squared error a part
-    perplexity: Tensor  # [P]
+    perplexity: Tensor  # [P], exp(entropy of the tokens)
+    codes_used: Tensor  # [P], share of the codebook that occurs, 0 to 1
 
 
 @dataclass(frozen=True)

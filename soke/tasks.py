@@ -24,12 +24,11 @@ from soke.data.datasets import PoseDataset
 from soke.data.predictions import Prediction, prediction_path, write_prediction
 from soke.data.survey import load_motion
 from soke.files import checksum
-from soke.metrics.aggregate import CorpusMean
-from soke.metrics.reconstruction import ReconstructionErrors
+from soke.metrics.reconstruction import ReconstructionMetrics
 from soke.metrics.sign_reading import SignReader
 from soke.parts import frames_to_features
-from soke.structures import TokenSample
-from soke.tokenizer import PartTokenizer, encode_batches
+from soke.structures import PoseBatch, TokenSample
+from soke.tokenizer import FRAMES_PER_TOKEN, PADDING, CodebookUse, PartTokenizer
 from soke.training.checkpoints import choose_checkpoint
 from soke.training.evaluation import (
     READING_POINTS,
@@ -55,26 +54,34 @@ def test_clips(config: DictConfig) -> Clips:
     return clips
 
 
+@torch.inference_mode()
 def reconstruction(config: DictConfig) -> None:
-    """The tokenizer's error on the test split, in millimetres."""
+    """The tokenizer's error on the test split, in millimetres.
+
+    Clips are measured batch by batch, so that no more than a batch of motions is in memory.
+    """
     if config.TRAIN.STAGE == "vae":
         run = build.run_directory(config)
         config.TRAIN.PRETRAINED_VAE = str(choose_checkpoint(config.TEST.CHECKPOINTS, run))
     checkpoint = Path(config.TRAIN.PRETRAINED_VAE)
-    tokenizer, body = build.trained_tokenizer(config), build.body_model(config)
-    dataset = build.pose_dataset(config, test_clips(config), tokenizer)
-    motions = through_tokenizer(config, tokenizer, dataset)
     device = build.device(config)
-    body, errors = body.to(device), ReconstructionErrors(body)
-    means = CorpusMean(list(build.corpora(config)), errors.names)
+    tokenizer, body = build.trained_tokenizer(config).to(device), build.body_model(config)
+    dataset = build.pose_dataset(config, test_clips(config), tokenizer)
+    metrics = ReconstructionMetrics(body.to(device), list(build.corpora(config)))
+    loader = build.pose_loader(dataset, config.TEST.BATCH_SIZE, config.TEST.NUM_WORKERS)
+    use = CodebookUse([part.codebook_size for part in tokenizer.parts]).to(device)
     rows = []
-    for i, clip in enumerate(track(dataset.clips, "measuring")):
-        reference = dataset.parameters(i)
-        scores = errors(motions[i].to(device), reference.to(device))
-        means.update(clip.corpus, scores, weight=len(reference))
-        rows.append({"corpus": clip.corpus, "name": clip.name, "text": clip.text, **scores})
+    for batch in track(loader, "measuring"):
+        batch = batch.to(device)
+        tokens = tokenizer.encode(batch.motion, batch.lengths)
+        use.update(tokens, tokens[..., 0] != PADDING)
+        for i, generated in enumerate(decoded(tokenizer, tokens, batch)):
+            reference = tokenizer.denormalize(batch.motion[i, : len(generated)])
+            clip = {"corpus": batch.corpora[i], "name": batch.names[i], "text": batch.texts[i]}
+            rows.append(clip | metrics(generated, reference, batch.corpora[i]))
     about = _about(config, body, checkpoint, "reconstruction (mm)")
-    write_results(results_folder(config), about, means.compute(), {}, pd.DataFrame(rows))
+    about["codebooks"] = _codebook_use(tokenizer, use)
+    write_results(results_folder(config), about, metrics.compute(), {}, pd.DataFrame(rows))
 
 
 def text_to_motion(config: DictConfig) -> None:
@@ -144,18 +151,43 @@ def baselines(
     }
 
 
+def _codebook_use(tokenizer: PartTokenizer, use: CodebookUse) -> dict[str, dict[str, float]]:
+    """For every part the size of its codebook, the share of it in use and the perplexity."""
+    found = use.compute()
+    return {
+        part.name: {
+            "codes": part.codebook_size,
+            "in_use": float(found["codes_used"][p]),
+            "perplexity": float(found["perplexity"][p]),
+        }
+        for p, part in enumerate(tokenizer.parts)
+    }
+
+
+@torch.inference_mode()
 def through_tokenizer(
     config: DictConfig, tokenizer: PartTokenizer, dataset: PoseDataset
 ) -> list[Tensor]:
     """Every clip encoded and decoded, as SMPL-X parameters [T, 133]."""
+    device = build.device(config)
+    tokenizer = tokenizer.to(device).eval()
     loader = build.pose_loader(dataset, config.TEST.BATCH_SIZE, config.TEST.NUM_WORKERS)
-    batches = track(loader, "through the tokenizer")
-    encoded = encode_batches(tokenizer, batches, build.device(config))
-    device = next(tokenizer.parameters()).device
     return [
-        tokenizer.decode_to_motion([torch.from_numpy(tokens).to(device)])[0].cpu()
-        for _, _, tokens in encoded
+        motion.cpu()
+        for batch in track(loader, "through the tokenizer")
+        for motion in encoded_and_decoded(tokenizer, batch.to(device))
     ]
+
+
+def encoded_and_decoded(tokenizer: PartTokenizer, batch: PoseBatch) -> list[Tensor]:
+    """SMPL-X parameters [T, 133] of every clip of a batch, through the tokenizer."""
+    return decoded(tokenizer, tokenizer.encode(batch.motion, batch.lengths), batch)
+
+
+def decoded(tokenizer: PartTokenizer, tokens: Tensor, batch: PoseBatch) -> list[Tensor]:
+    """SMPL-X parameters [T, 133] of the tokens [B, S, P] of a batch."""
+    steps = (batch.lengths // FRAMES_PER_TOKEN).tolist()
+    return tokenizer.decode_to_motion([row[:n] for row, n in zip(tokens, steps)])
 
 
 def sign_readers(config: DictConfig, body: BodyModel) -> dict[str, SignReader]:

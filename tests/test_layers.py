@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 #: A module may import from its own level and from those below (smaller numbers).
 LEVELS = {
-    "parts": 0, "structures": 0, "files": 0, "config": 0, "run": 0,
+    "parts": 0, "structures": 0, "files": 0, "unpickling": 0, "config": 0, "run": 0,
     "body": 1, "data": 1, "retrieval": 1,
     "tokenizer": 2, "generator": 2, "metrics": 2, "visualization": 2,
     "training": 3,

@@ -1,12 +1,32 @@
-"""Rigid and similarity alignment of point sets, batched over any leading axes."""
+"""Rigid and similarity alignment of point sets, batched over any leading axes.
+
+The best similarity s R x + t is that of Umeyama, "Least-squares estimation of transformation
+parameters between two point patterns", PAMI 13(4), 1991. On the CPU a compiled kernel fits frame
+by frame: one pass over a frame collects the moments of both point sets, a second one, with the
+frame still in the cache, uses the fit. Elsewhere, and where gradients are wanted, torch does it.
+
+Kernels that call one another share a file (numba's cache does not notice changes elsewhere): hence
+its length.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
 import torch
+from numba import get_num_threads, njit, prange, set_num_threads
 from torch import Tensor
 
 #: Points whose spread is below this fraction of their coordinates are one point plus rounding.
 _ROUNDING = 1e-13
+#: Points that torch aligns at once, so that its float64 copies stay bounded (about 150 MB).
+_CHUNK_POINTS = 1 << 20
+#: Points that are worth another thread of the kernel (about half a millisecond).
+_POINTS_PER_THREAD = 100_000
+#: Freedom for the compiler to vectorise sums; infinities and NaN keep their meaning.
+_FASTMATH = {"nsz", "arcp", "contract", "reassoc"}
 
 
 def root_align(points: Tensor, root: int) -> Tensor:
@@ -24,9 +44,8 @@ def similarity_align(source: Tensor, target: Tensor) -> Tensor:
     """Move ``source`` ``[..., J, 3]`` onto ``target`` ``[..., J, 3]`` as well as a similarity can.
 
     The result is s R x + t with the scale s, proper rotation R (no reflection) and translation t
-    that minimise the summed squared distances (Umeyama, "Least-squares estimation of
-    transformation parameters between two point patterns", PAMI 13(4), 1991). Both in one unit,
-    which is that of the result; dtype and device are those of ``source``, computed in float64.
+    that minimise the summed squared distances. Both in one unit, which is that of the result;
+    dtype and device are those of ``source``, computed in float64.
 
     A source whose points coincide has no scale and is put on the centroid of the target. Where
     the best rotation is not unique (collinear points, some mirrored ones) one of the best is taken.
@@ -34,25 +53,99 @@ def similarity_align(source: Tensor, target: Tensor) -> Tensor:
     Raises ``ValueError`` if a shape is not ``[..., J, 3]``, the two differ, or a value is not
     finite.
     """
+    x, y = _pair(source, target)
+    if _is_compiled(x, y):
+        moved = _moved_by_kernel(x, y)
+    else:
+        moved = torch.cat([_moved_by_torch(*pair) for pair in _chunks(x, y)])
+    _require_finite(moved[:, 0])
+    return moved.view(source.shape).to(source.dtype)
+
+
+def similarity_errors(
+    source: Tensor, target: Tensor, points: Sequence[int] | None = None
+) -> Tensor:
+    """Mean distance ``[...]`` of ``source`` to ``target`` ``[..., J, 3]`` after `similarity_align`.
+
+    The alignment is over all J points, the mean over those that ``points`` names (all by
+    default). float64, in the unit of ``target``, on the device of ``source``. The aligned points
+    are not stored. Errors are those of `similarity_align`, and a ``ValueError`` for indices
+    outside 0..J-1.
+    """
+    x, y = _pair(source, target)
+    chosen = _indices(points, x.shape[1])
+    if _is_compiled(x, y):
+        errors = torch.from_numpy(_run(_mean_distances, x, y, chosen))
+    else:
+        errors = torch.cat([_errors_by_torch(*pair, chosen) for pair in _chunks(x, y)])
+    _require_finite(errors)
+    return errors.view(source.shape[:-2])
+
+
+def _check(points: Tensor, name: str) -> None:
+    if points.ndim < 2 or points.shape[-1] != 3 or points.shape[-2] == 0:
+        raise ValueError(f"{name}: expected points [..., J, 3], got shape {tuple(points.shape)}")
+
+
+def _pair(source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Both as ``[N, J, 3]`` on one device, both float32 or both float64."""
     _check(source, "source")
     _check(target, "target")
     if source.shape != target.shape:
         raise ValueError(
             f"source and target need one shape, got {tuple(source.shape)} and {tuple(target.shape)}"
         )
-    if not (source.isfinite().all() and target.isfinite().all()):
+    shape = (math.prod(source.shape[:-2]), *source.shape[-2:])
+    x, y = source.reshape(shape), target.to(source.device).reshape(shape)
+    return (x, y) if x.dtype == y.dtype == torch.float32 else (x.double(), y.double())
+
+
+def _indices(points: Sequence[int] | None, count: int) -> np.ndarray:
+    """The chosen points as int64; empty for all of them."""
+    if points is None:
+        return np.empty(0, dtype=np.int64)
+    chosen = np.asarray(points)
+    if chosen.ndim != 1 or not chosen.size or not np.issubdtype(chosen.dtype, np.integer):
+        raise ValueError(f"points: expected a list of point indices, got {points!r}")
+    if chosen.min() < 0 or chosen.max() >= count:
+        raise ValueError(f"points: indices run from 0 to {count - 1}, got {chosen.tolist()}")
+    return chosen.astype(np.int64)
+
+
+def _require_finite(result: Tensor) -> None:
+    """Every point of a frame enters its result, so that NaN and infinity show there."""
+    if not result.isfinite().all():
         raise ValueError("points must be finite, found NaN or infinite values")
-    x, y = source.double(), target.to(source.device).double()
+
+
+def _is_compiled(x: Tensor, y: Tensor) -> bool:
+    differentiated = torch.is_grad_enabled() and (x.requires_grad or y.requires_grad)
+    return x.device.type == "cpu" and not differentiated
+
+
+# On any device, with gradients.
+
+
+def _chunks(x: Tensor, y: Tensor) -> zip:
+    frames = max(1, _CHUNK_POINTS // x.shape[1])
+    return zip(x.split(frames), y.split(frames))
+
+
+def _moved_by_torch(x: Tensor, y: Tensor) -> Tensor:
+    """``x`` ``[N, J, 3]`` aligned on ``y``, in float64."""
+    x, y = x.double(), y.double()
+    if not (x.isfinite().all() and y.isfinite().all()):
+        return torch.full_like(x, torch.nan)
     centroid = y.mean(dim=-2, keepdim=True)
     x, y = _centred(x), _centred(y)
-    u, singular, vh = torch.linalg.svd(y.mT @ x)  # [..., 3, 3]
+    u, singular, vh = torch.linalg.svd(y.mT @ x)  # [N, 3, 3]
     # The smallest singular direction is flipped where the best orthogonal map is a reflection.
     sign = torch.ones_like(singular)
     sign[..., 2] = (torch.linalg.det(u) * torch.linalg.det(vh)).sign()
     rotation = (u * sign[..., None, :]) @ vh
     variance = x.square().sum(dim=(-2, -1))
     scale = (singular * sign).sum(dim=-1) / variance.where(variance > 0, 1)
-    return (scale[..., None, None] * (x @ rotation.mT) + centroid).to(source.dtype)
+    return scale[..., None, None] * (x @ rotation.mT) + centroid
 
 
 def _centred(points: Tensor) -> Tensor:
@@ -63,6 +156,159 @@ def _centred(points: Tensor) -> Tensor:
     return centred.where(extent > _ROUNDING * size, 0)
 
 
-def _check(points: Tensor, name: str) -> None:
-    if points.ndim < 2 or points.shape[-1] != 3 or points.shape[-2] == 0:
-        raise ValueError(f"{name}: expected points [..., J, 3], got shape {tuple(points.shape)}")
+def _errors_by_torch(x: Tensor, y: Tensor, chosen: np.ndarray) -> Tensor:
+    distances = (_moved_by_torch(x, y) - y).norm(dim=-1)
+    if len(chosen):
+        distances = distances[:, torch.from_numpy(chosen).to(x.device)]
+    return distances.mean(dim=-1)
+
+
+# Compiled. A frame is flat, x y z x y z ...: read as [J, 3] it is gathered number by number, which
+# takes twice as long.
+
+
+def _run(
+    kernel: Callable[..., np.ndarray | None], x: Tensor, y: Tensor, *rest: np.ndarray
+) -> np.ndarray | None:
+    """Call a kernel on as many of torch's threads as the points are worth."""
+    flat = [p.detach().reshape(len(p), 3 * p.shape[1]).contiguous().numpy() for p in (x, y)]
+    allowed, threads = torch.get_num_threads(), get_num_threads()
+    worth = x[..., 0].numel() // _POINTS_PER_THREAD
+    set_num_threads(max(1, min(threads, allowed, worth)))
+    try:
+        return kernel(*flat, *rest)
+    finally:
+        set_num_threads(threads)
+        if torch.get_num_threads() != allowed:  # both may use one OpenMP: numba starts all threads
+            torch.set_num_threads(allowed)
+
+
+def _moved_by_kernel(x: Tensor, y: Tensor) -> Tensor:
+    """``x`` ``[N, J, 3]`` aligned on ``y``, in the type of ``x``."""
+    # numpy asks for huge pages: touching fresh memory takes longer than the alignment itself.
+    moved = np.empty(x.shape, np.float32 if x.dtype == torch.float32 else np.float64)
+    _run(_move_all, x, y, moved.reshape(len(x), 3 * x.shape[1]))
+    return torch.from_numpy(moved)
+
+
+@njit(cache=True, fastmath=_FASTMATH, error_model="numpy")
+def _moments(x: np.ndarray, y: np.ndarray, cross: np.ndarray) -> tuple:
+    """Sums over one frame: ``cross[i, j]`` of y_i x_j; returned are x, y (3 + 3) and x^2.
+
+    Both point sets are taken relative to their first points. The centroid is then at most the
+    size of the set away, so subtracting it later costs no accuracy, wherever the set lies.
+    """
+    ox, oy, oz = np.float64(x[0]), np.float64(x[1]), np.float64(x[2])
+    px, py, pz = np.float64(y[0]), np.float64(y[1]), np.float64(y[2])
+    a = b = c = d = e = f = square = 0.0
+    xx = xy = xz = yx = yy = yz = zx = zy = zz = 0.0
+    for j in range(x.shape[0] // 3):
+        u, v, w = x[3 * j] - ox, x[3 * j + 1] - oy, x[3 * j + 2] - oz
+        p, q, r = y[3 * j] - px, y[3 * j + 1] - py, y[3 * j + 2] - pz
+        a, b, c, d, e, f = a + u, b + v, c + w, d + p, e + q, f + r
+        square += u * u + v * v + w * w
+        xx, xy, xz = xx + p * u, xy + p * v, xz + p * w
+        yx, yy, yz = yx + q * u, yy + q * v, yz + q * w
+        zx, zy, zz = zx + r * u, zy + r * v, zz + r * w
+    cross[0, 0], cross[0, 1], cross[0, 2] = xx, xy, xz
+    cross[1, 0], cross[1, 1], cross[1, 2] = yx, yy, yz
+    cross[2, 0], cross[2, 1], cross[2, 2] = zx, zy, zz
+    return a, b, c, d, e, f, square
+
+
+@njit(cache=True, error_model="numpy")
+def _fit(x: np.ndarray, y: np.ndarray) -> tuple:
+    """The best similarity of one frame: ``m`` [3, 3] and ``t`` [3] of m (x_j - x_0) + t."""
+    # Written out in numbers: every expression of arrays takes the compiler another second.
+    count = x.shape[0] // 3
+    cross, m, t = np.empty((3, 3)), np.zeros((3, 3)), np.empty(3)
+    a, b, c, d, e, f, square = _moments(x, y, cross)
+    source, target = (a / count, b / count, c / count), (d / count, e / count, f / count)
+    variance = square - count * (source[0] ** 2 + source[1] ** 2 + source[2] ** 2)
+    total, place = variance, 0.0
+    for i in range(3):
+        t[i] = y[i] + target[i]
+        place += (x[i] + source[i]) ** 2
+        for j in range(3):
+            cross[i, j] -= count * target[i] * source[j]
+            total += cross[i, j]
+    if not math.isfinite(total):
+        t[:] = np.nan
+    elif variance > _ROUNDING**2 * count * place:
+        u, singular, vh = np.linalg.svd(cross)
+        # Where the best orthogonal map is a reflection, the weakest direction is flipped.
+        sign = 1.0 if _determinant(u) * _determinant(vh) > 0 else -1.0
+        scale = (singular[0] + singular[1] + sign * singular[2]) / variance
+        for i in range(3):
+            for j in range(3):
+                turned = u[i, 0] * vh[0, j] + u[i, 1] * vh[1, j] + sign * u[i, 2] * vh[2, j]
+                m[i, j] = scale * turned
+                t[i] -= m[i, j] * source[j]
+    return m, t
+
+
+@njit(cache=True, error_model="numpy")
+def _determinant(a: np.ndarray) -> float:
+    return (
+        a[0, 0] * (a[1, 1] * a[2, 2] - a[1, 2] * a[2, 1])
+        - a[0, 1] * (a[1, 0] * a[2, 2] - a[1, 2] * a[2, 0])
+        + a[0, 2] * (a[1, 0] * a[2, 1] - a[1, 1] * a[2, 0])
+    )
+
+
+@njit(cache=True, fastmath=_FASTMATH, error_model="numpy")
+def _mean_distance(
+    x: np.ndarray, y: np.ndarray, origin: np.ndarray, m: np.ndarray, t: np.ndarray
+) -> float:
+    """Mean distance of m (x_j - origin) + t to y_j."""
+    a, b, c = np.float64(origin[0]), np.float64(origin[1]), np.float64(origin[2])
+    d, e, f = t[0], t[1], t[2]
+    m00, m01, m02, m10, m11, m12 = m[0, 0], m[0, 1], m[0, 2], m[1, 0], m[1, 1], m[1, 2]
+    m20, m21, m22 = m[2, 0], m[2, 1], m[2, 2]
+    total, count = 0.0, x.shape[0] // 3
+    for j in range(count):
+        u, v, w = x[3 * j] - a, x[3 * j + 1] - b, x[3 * j + 2] - c
+        p = m00 * u + m01 * v + m02 * w + (d - y[3 * j])
+        q = m10 * u + m11 * v + m12 * w + (e - y[3 * j + 1])
+        r = m20 * u + m21 * v + m22 * w + (f - y[3 * j + 2])
+        total += math.sqrt(p * p + q * q + r * r)
+    return total / count
+
+
+@njit(cache=True, parallel=True, error_model="numpy")
+def _mean_distances(x: np.ndarray, y: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Per frame of ``x``, ``y`` [N, 3 J] the mean distance of the chosen points (none: of all)."""
+    errors = np.empty(len(x))
+    for i in prange(len(x)):
+        m, t = _fit(x[i], y[i])
+        if len(chosen) == 0:
+            errors[i] = _mean_distance(x[i], y[i], x[i], m, t)
+        else:
+            errors[i] = _mean_distance(_taken(x[i], chosen), _taken(y[i], chosen), x[i], m, t)
+    return errors
+
+
+@njit(cache=True)
+def _taken(frame: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    return frame.reshape((-1, 3))[chosen].reshape(-1)
+
+
+@njit(cache=True, parallel=True, error_model="numpy")
+def _move_all(x: np.ndarray, y: np.ndarray, moved: np.ndarray) -> None:
+    """Write ``x`` aligned on ``y`` to ``moved``, all [N, 3 J]."""
+    for i in prange(len(x)):
+        m, t = _fit(x[i], y[i])
+        _move(x[i], m, t, moved[i])
+
+
+@njit(cache=True, fastmath=_FASTMATH, error_model="numpy")
+def _move(x: np.ndarray, m: np.ndarray, t: np.ndarray, moved: np.ndarray) -> None:
+    a, b, c = np.float64(x[0]), np.float64(x[1]), np.float64(x[2])
+    d, e, f = t[0], t[1], t[2]
+    m00, m01, m02, m10, m11, m12 = m[0, 0], m[0, 1], m[0, 2], m[1, 0], m[1, 1], m[1, 2]
+    m20, m21, m22 = m[2, 0], m[2, 1], m[2, 2]
+    for j in range(x.shape[0] // 3):
+        u, v, w = x[3 * j] - a, x[3 * j + 1] - b, x[3 * j + 2] - c
+        moved[3 * j] = m00 * u + m01 * v + m02 * w + d
+        moved[3 * j + 1] = m10 * u + m11 * v + m12 * w + e
+        moved[3 * j + 2] = m20 * u + m21 * v + m22 * w + f

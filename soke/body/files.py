@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from soke.files import safe_load_pickle
+from soke.unpickling import safe_load_pickle
 
 STAND_IN = Path(__file__).parent / "assets" / "smplx" / "SMPLX_NEUTRAL.npz"
 

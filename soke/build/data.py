@@ -58,7 +58,7 @@ def corpora(config: DictConfig) -> dict[str, Corpus]:
 def corpus_table(config: DictConfig) -> dict[str, Corpus]:
     """All rows of ``CORPORA``.
 
-    Raises ``ValueError`` when a corpus would write its isolated signs over another's dictionary.
+    Raises ``ValueError`` when a corpus has isolated signs and no dictionary of its own to write.
     """
     table = {
         name: build_row(Corpus, {"name": name, **row}, f"CORPORA.{name}")
@@ -66,6 +66,10 @@ def corpus_table(config: DictConfig) -> dict[str, Corpus]:
     }
     for name, corpus in table.items():
         shared = [o for o, other in table.items() if other.dictionary == corpus.dictionary]
+        if corpus.signs is not None and corpus.dictionary is None:
+            raise ValueError(
+                f"CORPORA.{name} has isolated signs; name the dictionary that they become"
+            )
         if corpus.signs is not None and shared != [name]:
             raise ValueError(
                 f"CORPORA.{name} has isolated signs of its own, so its dictionary must not be "
@@ -76,8 +80,9 @@ def corpus_table(config: DictConfig) -> dict[str, Corpus]:
 
 def clip_source(corpus: Corpus, split: str) -> Source:
     """Where a corpus has the clips of a split, or its isolated signs."""
+    signs = corpus.signs if split == SIGNS else None
     return Source(
-        corpus.name, corpus.layout, corpus.root, split, corpus.fps, corpus.language, corpus.signs
+        corpus.name, corpus.layout, corpus.root, split, corpus.fps, corpus.language, signs
     )
 
 

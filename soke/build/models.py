@@ -6,6 +6,7 @@ import logging
 from functools import partial
 from pathlib import Path
 
+import torch
 from omegaconf import DictConfig
 
 from soke.body import BodyModel, locate_body_model
@@ -29,8 +30,15 @@ def body_model(config: DictConfig) -> BodyModel:
 
 
 def trained_tokenizer(config: DictConfig) -> PartTokenizer:
-    """The tokenizer of ``TRAIN.PRETRAINED_VAE``; its parts must be the configured ones."""
-    tokenizer = load_tokenizer(config.TRAIN.PRETRAINED_VAE)
+    """The tokenizer of ``TRAIN.PRETRAINED_VAE``; its parts must be the configured ones.
+
+    A published checkpoint, which has no statistics, takes the configured ones.
+    """
+    h2s = config.DATASET.H2S
+    statistics = (None, None)
+    if Path(h2s.MEAN_PATH).exists() and Path(h2s.STD_PATH).exists():
+        statistics = load_statistics(h2s.MEAN_PATH, h2s.STD_PATH, h2s.STD_FLOOR)
+    tokenizer = load_tokenizer(config.TRAIN.PRETRAINED_VAE, *statistics)
     if not tokenizer.parts.same_codes(part_table(config)):
         raise ValueError(
             f"the tokenizer {config.TRAIN.PRETRAINED_VAE} was trained with another part table: "
@@ -45,7 +53,11 @@ def _factories(config: DictConfig) -> dict[str, object]:
     for name, section in (("optimizer", "OPTIM"), ("scheduler", "LR_SCHEDULER")):
         node = config.TRAIN[section]
         params = plain(node.params)
-        factories[name] = partial(check_params(node.target, params), **params)
+        factory = check_params(node.target, params)
+        # One kernel for all parameters. Lightning cannot scale and clip gradients inside it.
+        if factory in (torch.optim.Adam, torch.optim.AdamW) and config.PRECISION != "16-mixed":
+            params.setdefault("fused", True)
+        factories[name] = partial(factory, **params)
     return factories
 
 

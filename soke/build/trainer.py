@@ -11,7 +11,12 @@ from omegaconf import DictConfig
 
 from soke.build.process import accelerator, run_directory
 from soke.data.module import SignDataModule
-from soke.training.callbacks import EpochSeed, RenderSample, checkpoint_callbacks
+from soke.training.callbacks import (
+    EpochSeed,
+    RenderSample,
+    SaveBadBatch,
+    checkpoint_callbacks,
+)
 from soke.training.checkpoints import AtomicCheckpointIO
 from soke.training.generator_module import GeneratorModule
 from soke.training.tokenizer_module import TokenizerModule
@@ -61,6 +66,7 @@ def trainer(
             EpochSeed(config.SEED_VALUE),
             *checkpoint_callbacks(run, monitor),
             *([L.pytorch.callbacks.LearningRateMonitor("step")] if config.LOGGER.TYPE else []),
+            SaveBadBatch(run),
             RenderSample(module._body[0], config.RENDER.FONT),
         ],
     )

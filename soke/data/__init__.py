@@ -9,7 +9,7 @@ from soke.data.poses import frame_files, read_clip_file, read_frames, read_pose_
 from soke.data.signs import read_isolated_signs
 from soke.data.store import Shard, open_shard
 from soke.data.survey import load_motion, survey
-from soke.files import safe_load_pickle
+from soke.unpickling import safe_load_pickle
 
 __all__ = [
     "LAYOUTS",

@@ -64,6 +64,13 @@ class Clips(Sequence[Clip]):
             np.concatenate([g.lengths for g in self.groups]) if known and groups else None
         )
 
+    def __getstate__(self) -> dict[str, object]:
+        # Other processes look clips up: neither lengths nor messages have to be copied there.
+        groups = tuple(
+            Group(group.clips, None, replace(group.summary, faults=())) for group in self.groups
+        )
+        return self.__dict__ | {"groups": groups, "lengths": None}
+
     def __len__(self) -> int:
         return int(self._ends[-1]) if len(self._ends) else 0
 
@@ -120,7 +127,7 @@ def write_summaries(folder: str | Path, summaries: Sequence[Summary]) -> None:
     faults = [fault for summary in summaries for fault in summary.faults]
     text = summary_table(summaries) + "\n"
     if faults:
-        text += "\nDamaged, and left out:\n" + "".join(f"- {fault}\n" for fault in faults)
+        text += "\nLeft out, by name:\n" + "".join(f"- {fault}\n" for fault in faults)
     with atomic_path(folder / "data.txt") as temporary:
         temporary.write_text(text, encoding="utf-8")
 

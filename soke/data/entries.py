@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from soke.files import safe_load_pickle
+from soke.unpickling import safe_load_pickle
 
 
 @dataclass(frozen=True)
@@ -89,8 +89,8 @@ def _read_table(
                 entries.append(_checked(partial(_whole, read), record, f"{path}, {lines}"))
         except csv.Error as error:
             raise ValueError(
-                f"{path} cannot be read as a CSV file in UTF-8 (line {reader.line_num}: {error}); "
-                "is a quotation mark before it not closed?"
+                f"{path}, line {reader.reader.line_num}: it cannot be read as a CSV file in UTF-8 "
+                f"({error}); is a quotation mark before it not closed?"
             ) from None
         return entries
 

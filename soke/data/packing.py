@@ -15,6 +15,7 @@ import shutil
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -77,7 +78,9 @@ def pack(
         if done:
             log.info("%s: %d clips were packed before", final, len(clips) - len(left))
         unreadable = _append(partial, source, left, dropped, workers)
-        kept = _write_index(partial, [clip_key(record) for _, record in pending])
+        keys = [clip_key(record) for _, record in pending]
+        # An earlier packing may have read what cannot be read any more.
+        kept = _write_index(partial, [key for key in keys if key not in unreadable])
         if not kept:
             raise ValueError(f"no clip of {source.corpus} {source.split} can be read")
         told = {"annotations": annotations, "unreadable": unreadable}
@@ -197,6 +200,7 @@ def _write_manifest(
 ) -> None:
     manifest = {
         "version": VERSION,
+        "made": datetime.now(UTC).isoformat(),  # tells two packings of the same from each other
         "source": source.rules,
         "root": source.root,
         **told,

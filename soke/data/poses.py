@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from soke.files import safe_load_pickle
 from soke.parts import FRAME_SIZE, PARAMETERS
+from soke.unpickling import safe_load_pickle
 
 _DIGITS = re.compile(r"(\d+)")
 #: What fitting tools put behind the frame number; its 3 is not part of any number.

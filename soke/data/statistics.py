@@ -52,8 +52,9 @@ def save_statistics(moments: Iterable[Moments], mean_path: str | Path, std_path:
 
     Returns the number of frames. Raises ``ValueError`` when there are none.
     """
-    first, *rest = moments
-    total = sum(rest, first)
+    total = sum(moments, Moments(0, np.zeros(FRAME_SIZE), np.zeros(FRAME_SIZE)))
+    if not total.count:
+        raise ValueError(f"{mean_path} and {std_path} need at least one clip that can be used")
     deviation = np.sqrt(total.squares / total.count)
     for path, values in ((mean_path, total.mean), (std_path, deviation)):
         # By way of a buffer: torch would write the temporary file's name into the file.

@@ -26,14 +26,17 @@ from pathlib import Path
 
 import numpy as np
 
-from soke.data.annotations import Clip, Drops
+from soke.data.annotations import DAMAGED, NO_POSES, TOO_SHORT, Clip, Drops
 from soke.data.clips import Group, Summary
 from soke.data.poses import is_pose_file, is_pose_name
+from soke.data.signs import INCOMPLETE
 from soke.data.sources import Source
 from soke.files import checksum
 from soke.parts import FRAME_SIZE
 
 VERSION = 1
+#: Why clips were left out that may be there the next time, though no annotation has changed.
+_MENDABLE = (NO_POSES, TOO_SHORT, DAMAGED, INCOMPLETE)
 FRAMES, LINES, INDEX, MANIFEST = "frames.f32", "clips.jsonl", "index.npy", "manifest.json"
 
 
@@ -104,9 +107,10 @@ class Shard(Sequence[Clip]):
                 f"{self.folder} is a packed store of version {self.manifest['version']}, this is "
                 f"version {VERSION}; run `python -m prepare.pack_poses` again"
             )
+        mapped(self.folder, self.packing)  # this packing is read, whatever takes its place
 
     def _is_whole(self) -> bool:
-        index = mapped(self.folder, self.packing).index
+        index = np.load(self.folder / INDEX, mmap_mode="r", allow_pickle=False)
         frames, lines = ((self.folder / name).stat().st_size for name in (FRAMES, LINES))
         return (
             index.shape == (self.manifest["clips"], 4)
@@ -191,8 +195,14 @@ def out_of_date(shard: Shard, source: Source, thorough: bool = True) -> str | No
     The rules and the annotations are always compared; with ``thorough`` also the age of every pose
     file, and whether there are poses that could not be used before.
     """
-    if shard.manifest["source"] != source.rules:
-        return f"it was packed by other rules: {shard.manifest['source']}, not {source.rules}"
+    rules = shard.manifest["source"]
+    changes = [
+        f"{key} {rules.get(key)!r}, not {value!r}"
+        for key, value in source.rules.items()
+        if rules.get(key) != value
+    ]
+    if changes:
+        return f"it was packed by other rules: {'; '.join(changes)}"
     if not source.annotation.exists():
         return None
     for split, path in source.annotations.items():
@@ -202,10 +212,8 @@ def out_of_date(shard: Shard, source: Source, thorough: bool = True) -> str | No
 
 
 def _changed_poses(shard: Shard, source: Source) -> str | None:
-    known = set()
     for index in range(len(shard)):
         record = shard.record(index)
-        known.add(clip_key(record))
         poses = Path(source.root) / record["source"]
         try:
             changed = stamp(poses) != record["stamp"]
@@ -213,14 +221,22 @@ def _changed_poses(shard: Shard, source: Source) -> str | None:
             continue  # the source may be removed once it is packed
         if changed:
             return f"{poses} has changed"
+    # Listing takes memory for every clip: it is only done where poses may have been mended.
+    mendable = any(reason in shard.manifest["dropped"] for reason in _MENDABLE)
+    return _new_poses(shard, source) if mendable else None
+
+
+def _new_poses(shard: Shard, source: Source) -> str | None:
+    """A clip that was left out for its poses when the shard was packed, and would not be now."""
     try:
         clips, _ = source.list_clips()
     except FileNotFoundError:
         return None
+    packed = {clip_key(shard.record(index)) for index in range(len(shard))}
     unreadable = shard.manifest["unreadable"]
     for record in (describe(clip, source.root) for clip in clips):
         key = clip_key(record)
-        if key not in known and unreadable.get(key) != record["stamp"]:
+        if key not in packed and unreadable.get(key) != record["stamp"]:
             return f"{Path(source.root) / record['source']} was not there, or has changed"
     return None
 

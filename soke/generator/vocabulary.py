@@ -13,8 +13,9 @@ import sentencepiece
 import torch
 from torch import Tensor
 
-from soke.files import require, safe_load_pickle
+from soke.files import require
 from soke.parts import PartTable
+from soke.unpickling import safe_load_pickle
 
 #: Ids of mBART's special pieces, before and after trimming.
 BOS, PAD, EOS, UNK = range(4)

@@ -18,6 +18,7 @@ import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import torch
 from numba import get_num_threads, njit, prange, set_num_threads
 
 from soke.metrics.alignment_cost import similarity_cost, unit_frames
@@ -158,12 +159,15 @@ def _time_last(frames: np.ndarray) -> np.ndarray:
 
 def _run(kernel: Callable[..., np.ndarray], work: int, *arguments: np.ndarray) -> np.ndarray:
     """Call a parallel kernel on as many threads as ``work`` distances are worth."""
-    threads = get_num_threads()
-    set_num_threads(max(1, min(threads, work // _WORK_PER_THREAD)))
+    allowed, threads = torch.get_num_threads(), get_num_threads()
+    set_num_threads(max(1, min(threads, allowed, work // _WORK_PER_THREAD)))
     try:
         return kernel(*arguments)
     finally:
         set_num_threads(threads)
+        # numba's first parallel call raises torch's number to all cores: they share one OpenMP.
+        if torch.get_num_threads() != allowed:
+            torch.set_num_threads(allowed)
 
 
 # Kernels. They call only kernels of this file: numba's cache does not notice changes elsewhere.

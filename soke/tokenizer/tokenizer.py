@@ -2,40 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+import inspect
+from collections.abc import Mapping, Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from soke.files import require
 from soke.parts import FEATURE_SIZE, PartTable
 from soke.structures import TokenizerOutput, lengths_to_mask
+from soke.tokenizer.layout import Layout
 from soke.tokenizer.network import FRAMES_PER_TOKEN, Decoder, Encoder
-from soke.tokenizer.quantizer import EMAResetQuantizer
+from soke.tokenizer.quantizers import PADDING, Quantizer, build_quantizer
+from soke.tokenizer.ranks import batch_share
 
-#: What a token of padding is in the result of `PartTokenizer.encode`.
-PADDING = -1
+#: Levels of the quantizer, the same for every part or by a part's name.
+Levels = Sequence[int] | Mapping[str, Sequence[int]]
 
 
 class VQVAE(nn.Module):
     """Encoder, quantizer and decoder of one part."""
 
-    def __init__(
-        self, features: int, width: int, code_dim: int, codebook_size: int, decay: float
-    ) -> None:
+    def __init__(self, features: int, width: int, quantizer: Quantizer) -> None:
         super().__init__()
-        self.encoder = Encoder(features, width, code_dim)
-        self.quantizer = EMAResetQuantizer(codebook_size, code_dim, decay)
-        self.decoder = Decoder(features, width, code_dim)
+        self.encoder = Encoder(features, width, quantizer.code_dim)
+        self.quantizer = quantizer
+        self.decoder = Decoder(features, width, quantizer.code_dim)
+
+    def encode(self, piece: Tensor, layout: Layout) -> Tensor:
+        """Tokens ``[R, N]`` of one part's features ``[R, 4 N, F]``, PADDING beyond a clip's end."""
+        vectors, steps = self.encoder(piece, layout.frames), layout.steps
+        if steps is None:
+            return self.quantizer.nearest(vectors)
+        tokens = torch.full_like(steps, PADDING, dtype=torch.int64)
+        return tokens.masked_scatter(steps, self.quantizer.nearest(vectors[steps]))
 
 
 class PartTokenizer(nn.Module):
     """Motion [B, T, 133] to tokens [B, S, P] and back, S = T / 4.
 
-    The parts share no weights. The statistics that normalise motion are buffers, so that a
-    checkpoint alone is enough to encode poses and to give poses back.
+    The parts share no weights. ``quantizer`` is a name of `soke.tokenizer.QUANTIZERS`; ``levels``
+    splits the codebook sizes for ``fsq`` and ``rvq``, as a list for all parts or a list by a part's
+    name; what it leaves out is split evenly. The statistics that normalise motion (``mean`` and
+    ``std``, 133 numbers each) are buffers, so that a checkpoint alone is enough to encode poses
+    and to give poses back.
+
+    Raises ``ValueError`` for a codebook that the quantizer cannot have and for statistics of
+    another length.
     """
 
     def __init__(
@@ -46,15 +58,31 @@ class PartTokenizer(nn.Module):
         decay: float = 0.99,
         mean: Tensor | None = None,
         std: Tensor | None = None,
+        quantizer: str = "ema_reset",
+        levels: Levels | None = None,
     ) -> None:
         super().__init__()
         self.parts = parts
-        self.arguments = {"width": width, "code_dim": code_dim, "decay": decay}
-        self.networks = nn.ModuleList(
-            VQVAE(part.size, width, code_dim, part.codebook_size, decay) for part in parts
-        )
-        self.register_buffer("mean", torch.zeros(FEATURE_SIZE) if mean is None else mean.clone())
-        self.register_buffer("std", torch.ones(FEATURE_SIZE) if std is None else std.clone())
+        given, chosen = _levels_by_part(levels, parts), {}
+        self.networks = nn.ModuleList()
+        for part in parts:
+            try:
+                built = build_quantizer(
+                    quantizer, part.codebook_size, code_dim, decay, given.get(part.name)
+                )
+            except ValueError as error:
+                raise ValueError(f"part {part.name!r}: {error}") from None
+            self.networks.append(VQVAE(part.size, width, built))
+            if built.levels is not None:
+                chosen[part.name] = list(built.levels)
+        # The levels in use rather than the given ones: a checkpoint must not depend on the rule
+        # that splits a codebook size.
+        self.arguments = {
+            "width": width, "code_dim": code_dim, "decay": decay, "quantizer": quantizer,
+            "levels": chosen or None,
+        }  # fmt: skip
+        self.register_buffer("mean", _statistic("mean", mean, torch.zeros(FEATURE_SIZE)))
+        self.register_buffer("std", _statistic("std", std, torch.ones(FEATURE_SIZE)))
 
     def normalize(self, motion: Tensor) -> Tensor:
         """SMPL-X parameters ``[..., 133]`` (radians) to zero mean and unit deviation."""
@@ -65,23 +93,25 @@ class PartTokenizer(nn.Module):
         return motion * self.std + self.mean
 
     def forward(self, motion: Tensor, mask: Tensor) -> TokenizerOutput:
-        """Reconstruct normalised motion ``[B, T, 133]``; ``mask`` [B, T] is True on real frames."""
-        self._check_frames(motion, mask.sum(dim=1))
+        """Reconstruct normalised motion ``[B, T, 133]``; ``mask`` [B, T] is True on real frames.
+
+        In training the codebooks learn from the batch, and all ranks have to take part.
+        """
+        self._check_motion(motion, mask.sum(dim=1))
         steps = mask[:, ::FRAMES_PER_TOKEN]
-        pieces, tokens, commitments, perplexities = [], [], [], []
-        for network, piece in zip(self.networks, self.parts.split(motion)):
-            codes, indices, commitment, perplexity = network.quantizer(
-                network.encoder(piece, mask), steps
-            )
-            pieces.append(network.decoder(codes, steps))
-            tokens.append(indices)
-            commitments.append(commitment)
-            perplexities.append(perplexity)
+        share = batch_share(int(steps.sum()), motion.device) if self.training else None
+        layout, pieces, quantized = Layout(steps), [], []
+        for network, piece in zip(self.networks, self.parts.split(layout.arrange(motion))):
+            vectors = network.encoder(piece, layout.frames)
+            quantized.append(network.quantizer(vectors, layout.steps, share))
+            pieces.append(network.decoder(quantized[-1].codes, layout.steps).float())
+        tokens = torch.stack([one.tokens for one in quantized], dim=-1)
         return TokenizerOutput(
-            reconstruction=self.parts.merge(pieces),
-            tokens=torch.stack(tokens, dim=-1),
-            commitment=torch.stack(commitments),
-            perplexity=torch.stack(perplexities),
+            reconstruction=layout.restore(self.parts.merge(pieces)),
+            tokens=layout.restore(tokens, PADDING),
+            commitment=torch.stack([one.commitment for one in quantized]),
+            perplexity=torch.stack([one.perplexity for one in quantized]),
+            codes_used=torch.stack([one.codes_used for one in quantized]),
         )
 
     def encode(self, motion: Tensor, lengths: Tensor | Sequence[int] | None = None) -> Tensor:
@@ -90,21 +120,12 @@ class PartTokenizer(nn.Module):
         ``lengths`` [B] are frames a clip (all of them when left out), multiples of four. Steps
         beyond a clip's end are -1. Raises ``ValueError`` for other shapes or lengths.
         """
-        if motion.ndim != 3 or motion.shape[-1] != FEATURE_SIZE:
-            raise ValueError(
-                f"motion must be [B, T, {FEATURE_SIZE}], got shape {tuple(motion.shape)}"
-            )
         lengths = self._lengths(lengths, motion)
-        self._check_frames(motion, lengths)
-        mask = lengths_to_mask(lengths, motion.shape[1])
-        tokens = torch.stack(
-            [
-                network.quantizer.nearest(network.encoder(piece, mask))
-                for network, piece in zip(self.networks, self.parts.split(motion))
-            ],
-            dim=-1,
-        )  # [B, S, P]
-        return tokens.masked_fill(~mask[:, ::FRAMES_PER_TOKEN, None], PADDING)
+        self._check_motion(motion, lengths)
+        layout = Layout(lengths_to_mask(lengths, motion.shape[1])[:, ::FRAMES_PER_TOKEN])
+        pieces = self.parts.split(layout.arrange(motion))
+        tokens = [network.encode(piece, layout) for network, piece in zip(self.networks, pieces)]
+        return layout.restore(torch.stack(tokens, dim=-1), PADDING)
 
     def decode(self, tokens: Tensor, lengths: Tensor | Sequence[int] | None = None) -> Tensor:
         """Tokens ``[B, S, P]`` to normalised motion ``[B, 4 S, 133]``.
@@ -119,20 +140,13 @@ class PartTokenizer(nn.Module):
             )
         mask = lengths_to_mask(self._lengths(lengths, tokens), tokens.shape[1])
         tokens = tokens.masked_fill(~mask[..., None], 0)
-        for part, column in zip(self.parts, tokens.unbind(-1)):
-            if column.numel() and not 0 <= int(column.min()) <= int(column.max()) < (
-                part.codebook_size
-            ):
-                raise ValueError(
-                    f"tokens of part {part.name!r} must lie in 0..{part.codebook_size - 1}, got "
-                    f"{int(column.min())}..{int(column.max())}"
-                )
-        return self.parts.merge(
-            [
-                network.decoder(network.quantizer.lookup(column), mask)
-                for network, column in zip(self.networks, tokens.unbind(-1))
-            ]
-        )
+        self._check_tokens(tokens)
+        layout = Layout(mask)
+        pieces = [
+            network.decoder(network.quantizer.lookup(column), layout.steps)
+            for network, column in zip(self.networks, layout.arrange(tokens).unbind(-1))
+        ]
+        return layout.restore(self.parts.merge(pieces))
 
     @torch.no_grad()
     def decode_to_motion(self, tokens: Sequence[Tensor]) -> list[Tensor]:
@@ -147,8 +161,15 @@ class PartTokenizer(nn.Module):
         return {"parts": self.parts.to_rows(), **self.arguments}
 
     @classmethod
-    def from_description(cls, description: dict[str, object]) -> PartTokenizer:
+    def from_description(cls, description: Mapping[str, object]) -> PartTokenizer:
+        """The inverse of `description`; raises ``ValueError`` for keys that it does not know."""
         rest = {key: value for key, value in description.items() if key != "parts"}
+        unknown = sorted(set(rest) - set(inspect.signature(cls).parameters))
+        if unknown or "parts" not in description:
+            raise ValueError(
+                f"the description of the tokenizer {'has ' if unknown else 'lacks '}"
+                f"{unknown or 'parts'}: it was written by another version"
+            )
         return cls(PartTable.from_rows(description["parts"]), **rest)
 
     @staticmethod
@@ -164,48 +185,46 @@ class PartTokenizer(nn.Module):
         return lengths
 
     @staticmethod
-    def _check_frames(motion: Tensor, lengths: Tensor) -> None:
+    def _check_motion(motion: Tensor, lengths: Tensor) -> None:
+        if motion.ndim != 3 or motion.shape[-1] != FEATURE_SIZE:
+            raise ValueError(
+                f"motion must be [B, T, {FEATURE_SIZE}], got shape {tuple(motion.shape)}"
+            )
         if motion.shape[1] % FRAMES_PER_TOKEN or (lengths % FRAMES_PER_TOKEN).any():
             raise ValueError(
                 f"clips must be multiples of {FRAMES_PER_TOKEN} frames, got lengths "
                 f"{lengths.tolist()} padded to {motion.shape[1]}; soke.data.length_rule cuts them"
             )
 
+    def _check_tokens(self, tokens: Tensor) -> None:
+        if not tokens.numel():
+            return
+        low, high = tokens.amin(dim=(0, 1)), tokens.amax(dim=(0, 1))
+        for part, least, most in zip(self.parts, low.tolist(), high.tolist()):
+            if least < 0 or most >= part.codebook_size:
+                raise ValueError(
+                    f"tokens of part {part.name!r} must lie in 0..{part.codebook_size - 1}, got "
+                    f"{least}..{most}"
+                )
 
-def reconstruction_loss(kind: str, predicted: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-    """Mean over real frames and features of ``l1``, ``l2`` or ``l1_smooth`` (beta 1).
 
-    Shapes [B, T, F], mask [B, T].
-    """
-    losses = {"l1": F.l1_loss, "l2": F.mse_loss, "l1_smooth": F.smooth_l1_loss}
-    if kind not in losses:
-        raise ValueError(f"LOSS.ABLATION.RECONS_LOSS is {kind!r}; choose one of {sorted(losses)}")
-    return losses[kind](predicted[mask], target[mask])
+def _levels_by_part(levels: Levels | None, parts: PartTable) -> dict[str, list[int]]:
+    if levels is None:
+        return {}
+    if not isinstance(levels, Mapping):
+        return {part.name: list(levels) for part in parts}
+    unknown = sorted(set(levels) - set(parts.names))
+    if unknown:
+        raise ValueError(f"levels names the parts {unknown}; there are {parts.names}")
+    return {name: list(numbers) for name, numbers in levels.items()}
 
 
-def load_tokenizer(checkpoint: str | Path) -> PartTokenizer:
-    """Load a trained tokenizer, in evaluation mode, from a checkpoint of `python -m train`.
-
-    Raises `soke.files.MissingAssetError` when there is no such file and ``ValueError`` when it
-    holds no tokenizer.
-    """
-    path = require(
-        checkpoint,
-        "The tokenizer's checkpoint",
-        "Train one with `python -m train --cfg configs/deto.yaml --nodebug`, or name another in "
-        "TRAIN.PRETRAINED_VAE",
-    )
-    content = torch.load(path, map_location="cpu", weights_only=True)
-    description = content.get("soke", {}).get("tokenizer")
-    if description is None:
-        raise ValueError(f"{path} is not a tokenizer checkpoint of SOKE (it has no description)")
-    tokenizer = PartTokenizer.from_description(description)
-    prefix = "tokenizer."
-    tokenizer.load_state_dict(
-        {
-            key.removeprefix(prefix): value
-            for key, value in content["state_dict"].items()
-            if key.startswith(prefix)
-        }
-    )
-    return tokenizer.eval()
+def _statistic(name: str, value: Tensor | None, default: Tensor) -> Tensor:
+    if value is None:
+        return default
+    if value.shape != default.shape:
+        raise ValueError(
+            f"{name} has shape {tuple(value.shape)}; the tokenizer takes {FEATURE_SIZE} numbers "
+            "(soke.parts.frames_to_features cuts statistics of whole frames)"
+        )
+    return value.detach().clone().float()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import lightning as L
@@ -10,7 +11,9 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from soke.body import BodyModel
+from soke.files import atomic_path
 from soke.training.checkpoints import BEST, LAST, checkpoint_folder
+from soke.training.tokenizer_module import NonFiniteLossError
 from soke.visualization import Panel, render_clip
 
 
@@ -43,6 +46,28 @@ class EpochSeed(Callback):
         draw = np.random.SeedSequence([self.seed, epoch, trainer.global_rank])
         L.seed_everything(int(draw.generate_state(1)[0]), workers=True, verbose=False)
         trainer.train_dataloader.batch_sampler.set_epoch(epoch)
+
+
+class SaveBadBatch(Callback):
+    """Writes the clips of the batch that a loss was not finite in to ``bad_batch.json``."""
+
+    def __init__(self, run: Path) -> None:
+        self.path = run / "bad_batch.json"
+
+    def on_exception(
+        self, trainer: L.Trainer, module: L.LightningModule, exception: BaseException
+    ) -> None:
+        if isinstance(exception, NonFiniteLossError):
+            content = {
+                "epoch": trainer.current_epoch,
+                "step": trainer.global_step,
+                "rank": trainer.global_rank,
+                "terms": exception.terms,
+                "clips": exception.names,
+            }
+            with atomic_path(self.path) as temporary:
+                text = json.dumps(content, indent=1, ensure_ascii=False)
+                temporary.write_text(text, encoding="utf-8")
 
 
 class RenderSample(Callback):

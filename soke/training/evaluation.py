@@ -179,4 +179,7 @@ def results_table(
         rows = {name: system[corpus] for name, system in systems.items() if corpus in system}
         frame = pd.DataFrame(rows)
         blocks.append(f"{corpus}\n{frame.to_string(float_format=lambda value: f'{value:.3f}')}")
+    if "codebooks" in about:
+        frame = pd.DataFrame(about["codebooks"])
+        blocks.append(f"codebooks\n{frame.to_string(float_format=lambda value: f'{value:.3f}')}")
     return "\n\n".join(blocks) + "\n"

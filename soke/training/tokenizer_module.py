@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import lightning as L
@@ -11,15 +11,34 @@ from torch import Tensor
 from soke.body import POINT_SETS, BodyModel
 from soke.metrics.aggregate import TOTAL, CorpusMean
 from soke.metrics.reconstruction import point_errors
-from soke.structures import PoseBatch
-from soke.tokenizer import PartTokenizer, reconstruction_loss
+from soke.structures import PoseBatch, TokenizerOutput
+from soke.tokenizer import FRAMES_PER_TOKEN, CodebookUse, PartTokenizer, reconstruction_loss
 from soke.training.optimization import OptimizerFactory, SchedulerFactory, configure
+
+
+class NonFiniteLossError(ValueError):
+    """A training loss that is infinite or not a number; ``names`` are the clips of its batch."""
+
+    def __init__(self, terms: Sequence[str], names: Sequence[str], broken: Sequence[str]) -> None:
+        self.terms, self.names = tuple(terms), tuple(names)
+        cause = (
+            f"The motion of {list(broken)} is not finite: repair or remove these clips"
+            if broken
+            else "Their motion is finite: lower the learning rate, set TRAIN.GRADIENT_CLIP or "
+            "compute with PRECISION 32-true"
+        )
+        super().__init__(
+            f"the loss term {' and '.join(terms)} is not finite in the batch of the clips "
+            f"{', '.join(names)}. {cause}"
+        )
 
 
 class TokenizerModule(L.LightningModule):
     """Reconstruction, velocity and commitment losses; hand and body errors in validation.
 
     The monitored metric is ``val/MPJPE_mean``, the mean over the point sets, in millimetres.
+    Perplexity and the share of codes in use are logged for every part: of a batch in training, of
+    the whole split in validation.
     """
 
     monitor = "MPJPE_mean"
@@ -48,42 +67,51 @@ class TokenizerModule(L.LightningModule):
         }
         names = [f"MPJPE_{name}" for name in POINT_SETS]
         self.errors = CorpusMean(corpora, [*names, "MPJPE_mean"])
+        self.codebook_use = CodebookUse([part.codebook_size for part in tokenizer.parts])
         self.sample: tuple[str, str, Tensor, Tensor] | None = None
 
-    def losses(self, batch: PoseBatch) -> tuple[dict[str, Tensor], Tensor, Tensor]:
-        """The weighted terms, the reconstruction [B, T, 133] and the perplexity [P]."""
+    def losses(self, batch: PoseBatch) -> tuple[dict[str, Tensor], TokenizerOutput]:
+        """The unweighted terms and what they were computed from.
+
+        In training their gradients are those of the mean over the real frames of all ranks.
+        """
         output = self.tokenizer(batch.motion, batch.mask)
         terms = {
-            "feature": reconstruction_loss(
-                self.loss_kind, output.reconstruction, batch.motion, batch.mask
-            ),
+            "feature": self._reconstruction(output.reconstruction, batch.motion, batch.mask),
             "commitment": output.commitment.sum(),
         }
         if self.weights["velocity"]:
             both = batch.mask[:, 1:] & batch.mask[:, :-1]
-            terms["velocity"] = reconstruction_loss(
-                self.loss_kind, output.reconstruction.diff(dim=1), batch.motion.diff(dim=1), both
+            terms["velocity"] = self._reconstruction(
+                output.reconstruction.diff(dim=1), batch.motion.diff(dim=1), both
             )
-        return terms, output.reconstruction, output.perplexity
+        return terms, output
+
+    def _reconstruction(self, predicted: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+        return reconstruction_loss(
+            self.loss_kind, predicted, target, mask, across_ranks=self.training
+        )
 
     def training_step(self, batch: PoseBatch, _: int) -> Tensor:
-        terms, _, perplexity = self.losses(batch)
+        terms, output = self.losses(batch)
         loss = sum(self.weights[name] * term for name, term in terms.items())
+        if not loss.isfinite():
+            raise self._non_finite(terms, batch)
         size = len(batch.names)
         self.log("train/loss", loss, prog_bar=True, batch_size=size)
         self.log_dict({f"train/{k}": v for k, v in terms.items()}, batch_size=size)
-        for part, value in zip(self.tokenizer.parts, perplexity):
-            self.log(f"train/perplexity_{part.name}", value, batch_size=size)
+        self._log_use("train", output.perplexity, output.codes_used, batch_size=size)
         return loss
 
     def validation_step(self, batch: PoseBatch, index: int) -> None:
-        terms, reconstruction, _ = self.losses(batch)
+        terms, output = self.losses(batch)
         self.log("val/feature", terms["feature"], batch_size=len(batch.names), sync_dist=True)
+        self.codebook_use.update(output.tokens, batch.mask[:, ::FRAMES_PER_TOKEN])
         body = self._body[0].to(self.device)
         for i, length in enumerate(batch.lengths.tolist()):
             motions = [
                 self.tokenizer.denormalize(motion[i, :length])
-                for motion in (reconstruction, batch.motion)
+                for motion in (output.reconstruction, batch.motion)
             ]
             errors = point_errors(*(body.scored_points(motion) for motion in motions))
             errors["MPJPE_mean"] = sum(errors.values()) / len(errors)
@@ -92,10 +120,25 @@ class TokenizerModule(L.LightningModule):
                 self.sample = (batch.names[i], batch.texts[i], *motions)
 
     def on_validation_epoch_end(self) -> None:
-        means = self.errors.compute()
+        means, use = self.errors.compute(), self.codebook_use.compute()
         self.errors.reset()
+        self.codebook_use.reset()
         values = {f"val/{k}": v for k, v in means[TOTAL].items()}
         self.log_dict(values, prog_bar=True, sync_dist=True)
+        self._log_use("val", use["perplexity"], use["codes_used"], sync_dist=True)
+
+    def _log_use(self, split: str, perplexity: Tensor, used: Tensor, **options: Any) -> None:
+        for p, part in enumerate(self.tokenizer.parts):
+            values = {"perplexity": perplexity[p], "codes_used": used[p]}
+            self.log_dict(
+                {f"{split}/{k}_{part.name}": v.float() for k, v in values.items()}, **options
+            )
+
+    def _non_finite(self, terms: Mapping[str, Tensor], batch: PoseBatch) -> NonFiniteLossError:
+        wrong = [name for name, term in terms.items() if not term.isfinite()]
+        finite = batch.motion.isfinite().all(dim=-1) | ~batch.mask  # [B, T]
+        broken = [name for name, good in zip(batch.names, finite.all(dim=1).tolist()) if not good]
+        return NonFiniteLossError(wrong or list(terms), batch.names, broken)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["soke"] = {"tokenizer": self.tokenizer.description()}

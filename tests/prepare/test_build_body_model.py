@@ -15,7 +15,8 @@ from prepare.build_body_model import makehuman
 from prepare.build_body_model.build import build
 from prepare.build_body_model.landmarks import VERTEX_NUMBERS
 from prepare.build_body_model.skeleton import JOINT, JOINT_NAMES, MIRRORED_JOINTS, PARENTS
-from soke.files import MissingAssetError, safe_load_pickle
+from soke.files import MissingAssetError
+from soke.unpickling import safe_load_pickle
 
 ASSETS = Path(soke.body.__file__).parent / "assets"
 FOLDER = ASSETS / "smplx"

@@ -31,8 +31,9 @@ from prepare.fingerspelling.skeleton import rest_skeleton
 from prepare.fingerspelling.words import Word, seeded, split_words, suitable_words
 from soke.data import load_motion, read_annotations, read_isolated_signs
 from soke.data.statistics import Moments
-from soke.files import MissingAssetError, safe_load_pickle
+from soke.files import MissingAssetError
 from soke.parts import PARAMETERS
+from soke.unpickling import safe_load_pickle
 
 SMALL = Settings(words=dict.fromkeys(LANGUAGES, 12), held_out=2, timings=2, lengths=(3, 4))
 SMALLER = Settings(corpora=("phoenix",), words={"phoenix": 5}, held_out=1, lengths=(3, 3))

@@ -1,0 +1,207 @@
+"""Checkpoints and the mBART folder: that they are there, can be read and fit the configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from prepare.doctor.rows import (
+    TEST,
+    Fix,
+    Row,
+    examine,
+    found,
+    missing,
+    note,
+    quiet,
+)
+from prepare.doctor.run import Run
+from soke import build
+from soke.config import check_params, plain
+from soke.files import checksum
+from soke.generator import MultiHeadGenerator, Vocabulary, read_config
+from soke.tokenizer import load_tokenizer
+from soke.training.checkpoints import check_tokenizer, choose_checkpoint, load_weights
+
+_MBART_FILES = ("config.json", "sentencepiece.bpe.model", "map_ids.pkl")
+#: Names of the weights, as `MultiHeadGenerator.load_backbone` looks for them.
+_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+
+
+def tokenizer(run: Run) -> Row:
+    """The trained tokenizer, whose parts have to be the configured ones."""
+    path, what = run.config.TRAIN.PRETRAINED_VAE, "tokenizer"
+    fix = run.train_tokenizer()
+    mend = Fix(
+        "Make PARTS agree with it, or train a tokenizer under another NAME=... and name it with "
+        "TRAIN.PRETRAINED_VAE=..."
+    )
+
+    def look() -> Row:
+        if not Path(path).is_file():
+            return missing(what, f"no {path}", fix)
+        with quiet() as said:
+            trained = build.trained_tokenizer(run.config)
+        parts = ", ".join(f"{part.name} {part.codebook_size}" for part in trained.parts)
+        detail = f"{path}, codes: {parts}"
+        return note(what, f"{detail}. {said[0]}") if said else found(what, detail)
+
+    return examine(look, what, fix, mend=mend)
+
+
+def mbart(run: Run) -> list[Row]:
+    """Every file of the mBART folder, whether they agree, and the starting weights."""
+    node = run.config.model.generator
+    folder, fix = Path(node.folder), _mbart_fix(run)
+    if not folder.is_dir():
+        return [missing("mBART folder", f"no folder {folder}", fix)]
+    rows = []
+    for name in _MBART_FILES:
+        if (folder / name).is_file():
+            rows.append(found("mBART file", str(folder / name)))
+        else:
+            rows.append(missing("mBART file", f"no {folder / name}", fix))
+    rows += _weights(run, folder, fix)
+    if any(row.stops for row in rows):
+        return rows
+    return [*rows, examine(lambda: _fits(run), "generator", fix)]
+
+
+def _mbart_fix(run: Run) -> Fix:
+    folder = run.config.model.generator.folder
+    if not run.config.model.generator.pretrained:
+        small = run.command("prepare.small_mbart")
+        if Path(folder).exists():  # it leaves a folder with a config.json alone
+            small = f"rm -f {Path(folder) / 'config.json'} && {small}"
+        return Fix(command=small)
+    return Fix(
+        f"The trimmed mBART comes with the method: put config.json, {' or '.join(_WEIGHTS)}, "
+        f"sentencepiece.bpe.model and map_ids.pkl into {folder}, or name its place with "
+        "model.generator.folder=..."
+    )
+
+
+def _weights(run: Run, folder: Path, fix: Fix) -> list[Row]:
+    config = run.config
+    if config.TRAIN.PRETRAINED:
+        return []  # they take the place of mBART's; see `start_weights`
+    if not config.model.generator.pretrained:
+        return [note("mBART weights", "not used: model.generator.pretrained is false")]
+    there = [name for name in _WEIGHTS if (folder / name).is_file()]
+    if there:
+        return [found("mBART weights", str(folder / there[0]))]
+    without = Fix(f"{fix.advice}. To train from scratch: model.generator.pretrained=false")
+    return [missing("mBART weights", f"no {' or '.join(_WEIGHTS)} in {folder}", without)]
+
+
+def prompts(run: Run) -> Row:
+    """All that a prompt is made of, put together as training does."""
+    fix = Fix(f"Correct PROMPTS, RETRIEVAL or CORPORA in {run.cfg}")
+
+    def look() -> Row:
+        builder = build.prompt_builder(run.config)
+        count, limit = len(builder.templates), builder.max_length
+        return found("prompts", f"phrasings: {count}; at most {limit} tokens a text")
+
+    return examine(look, "prompts", fix)
+
+
+def _vocabulary(run: Run) -> Vocabulary:
+    """Like that of `soke.build.prompt_builder`, without its dictionaries."""
+    config = run.config
+    return Vocabulary(
+        config.model.generator.folder,
+        run.parts,
+        text_languages=[corpus.text_language for corpus in run.corpora.values()],
+        sign_languages=[corpus.sign_language for corpus in build.corpus_table(config).values()],
+    )
+
+
+def _fits(run: Run) -> Row:
+    """Vocabulary, configuration and weights agree."""
+    generator = _shapes_of_generator(run)
+    node = run.config.model.generator
+    detail = f"{_vocabulary(run).text_size:,} text rows"
+    if node.pretrained and not run.config.TRAIN.PRETRAINED:
+        with quiet():
+            generator.load_backbone(node.folder)
+        detail += ", and the weights fit"
+    size = generator.backbone.config
+    layers = f"{size.encoder_layers} + {size.decoder_layers} layers of width {size.d_model}"
+    return found("generator", f"{layers}, {detail}")
+
+
+def _shapes_of_generator(run: Run) -> MultiHeadGenerator:
+    """The configured generator without memory for its weights: shapes are compared, no more."""
+    vocabulary, config = _vocabulary(run), read_config(run.config.model.generator.folder)
+    with torch.device("meta"):
+        return MultiHeadGenerator(vocabulary, config)
+
+
+def _shapes_of_tokenizer(run: Run) -> nn.Module:
+    node = run.config.model.tokenizer
+    params = plain(node.params)
+    with torch.device("meta"):
+        return check_params(node.target, params)(run.parts, **params)
+
+
+def start_weights(run: Run) -> list[Row]:
+    """The checkpoint of ``TRAIN.PRETRAINED``, where one is named."""
+    path, what = run.config.TRAIN.PRETRAINED, "TRAIN.PRETRAINED"
+    if not path:
+        return []
+    fix = Fix("Name a checkpoint of the same stage and sizes, or drop TRAIN.PRETRAINED")
+
+    def look() -> Row:
+        if not Path(path).is_file():
+            return missing(what, f"no {path}", fix)
+        if not (run.trains_tokenizer or _mbart_is_there(run)):
+            return note(what, f"{path}; compared once the mBART folder is whole")
+        module = _shapes_of_tokenizer(run) if run.trains_tokenizer else _shapes_of_generator(run)
+        with quiet():
+            load_weights(module, path, "tokenizer" if run.trains_tokenizer else "generator")
+        return found(what, path)
+
+    return [examine(look, what, fix)]
+
+
+def tested(run: Run) -> Row:
+    """The checkpoint that `python -m test` takes."""
+    config = run.config
+    what = "tokenizer to test" if run.trains_tokenizer else "generator to test"
+    try:
+        path = choose_checkpoint(config.TEST.CHECKPOINTS, build.run_directory(config))
+    except FileNotFoundError:
+        if config.TEST.CHECKPOINTS:
+            fix = Fix("Correct TEST.CHECKPOINTS, or drop it")
+            return missing(what, f"no {config.TEST.CHECKPOINTS}", fix, TEST)
+        fix = Fix("Training writes it:", run.command("train"))
+        return missing(what, f"no checkpoint in {build.run_directory(config)}", fix, TEST)
+    mend = Fix("Name another with TEST.CHECKPOINTS=..., or train again under another NAME=...")
+    look = _tested_tokenizer if run.trains_tokenizer else _tested_generator
+
+    def quietly() -> Row:
+        with quiet():
+            look(run, path)
+        return found(what, str(path), TEST)
+
+    return examine(quietly, what, mend, TEST)
+
+
+def _tested_tokenizer(run: Run, path: Path) -> None:
+    if not load_tokenizer(path).parts.same_codes(run.parts):
+        raise ValueError(f"{path} was trained with another part table")
+
+
+def _tested_generator(run: Run, path: Path) -> None:
+    """As far as the tokenizer and the mBART folder are there to compare it with."""
+    if Path(run.config.TRAIN.PRETRAINED_VAE).is_file():
+        check_tokenizer(path, checksum(run.config.TRAIN.PRETRAINED_VAE))
+    if _mbart_is_there(run):
+        load_weights(_shapes_of_generator(run), path, "generator")
+
+
+def _mbart_is_there(run: Run) -> bool:
+    return all((Path(run.config.model.generator.folder) / name).is_file() for name in _MBART_FILES)
