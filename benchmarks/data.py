@@ -9,8 +9,10 @@ system knows of folders and names stays. Warm times are the best of many for eac
 the best pass over all clips. A packed store is opened before, which has a row of its own: opening
 may start to read ahead.
 
-``--check`` exits with 1 when a goal is missed. It takes about 1 GB and some minutes. The file is
-long because ratios count only within one run over the same clips.
+``--check`` exits with 1 when a goal is missed. It takes about 1 GB and some minutes. Set
+OMP_NUM_THREADS=1 while others use the machine: threads that wait for each other make training steps
+many times longer, which flatters the loader. The file is long because ratios count only within one
+run over the same clips.
 """
 
 from __future__ import annotations

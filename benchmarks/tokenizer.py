@@ -36,7 +36,8 @@ from benchmarks.metrics import plain_aligned_distance
 from soke import build
 from soke.body import BodyModel
 from soke.body.alignment import similarity_align, similarity_errors
-from soke.config import check_params, load_config, plain
+from soke.build.models import factories
+from soke.config import load_config, plain
 from soke.metrics.reconstruction import ReconstructionMetrics
 from soke.parts import FEATURE_SIZE
 from soke.structures import PoseBatch, lengths_to_mask
@@ -100,12 +101,9 @@ def new_tokenizer(**params) -> PartTokenizer:
 
 def new_module(tokenizer: PartTokenizer, body: BodyModel) -> TokenizerModule:
     """Optimizer and schedule are those of the configuration."""
-    optim, schedule = (load_config(CONFIG).TRAIN[key] for key in ("OPTIM", "LR_SCHEDULER"))
-    factories = [
-        partial(check_params(node.target, plain(node.params)), **plain(node.params))
-        for node in (optim, schedule)
-    ]
-    return TokenizerModule(tokenizer, body, ["csl"], *factories, commitment_weight=COMMITMENT)
+    return TokenizerModule(
+        tokenizer, body, ["csl"], **factories(load_config(CONFIG)), commitment_weight=COMMITMENT
+    )
 
 
 def pose_batch(lengths: Sequence[int]) -> PoseBatch:

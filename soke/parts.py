@@ -28,7 +28,10 @@ FRAME_SIZE = sum(size for _, size in PARAMETERS)  # 179
 #: Columns of the 179: the shape, and what is modelled. The first 36 (root and eleven lower-body
 #: joints) and the shape are left out.
 SHAPE = slice(159, 169)
-FEATURE_COLUMNS: tuple[int, ...] = (*range(36, 159), *range(169, 179))
+_FEATURE_SLICES = (slice(36, SHAPE.start), slice(SHAPE.stop, FRAME_SIZE))
+FEATURE_COLUMNS: tuple[int, ...] = tuple(
+    column for columns in _FEATURE_SLICES for column in range(columns.start, columns.stop)
+)
 FEATURE_SIZE = len(FEATURE_COLUMNS)  # 133
 
 
@@ -47,7 +50,7 @@ def frames_to_features(frames: Tensor) -> Tensor:
         raise ValueError(
             f"expected frames of {FRAME_SIZE} numbers, got shape {tuple(frames.shape)}"
         )
-    return frames[..., list(FEATURE_COLUMNS)]
+    return torch.cat([frames[..., columns] for columns in _FEATURE_SLICES], dim=-1)
 
 
 def features_to_frames(features: Tensor, betas: Tensor) -> Tensor:

@@ -47,9 +47,9 @@ def trained_tokenizer(config: DictConfig) -> PartTokenizer:
     return tokenizer
 
 
-def _factories(config: DictConfig) -> dict[str, object]:
+def factories(config: DictConfig) -> dict[str, object]:
     """Optimizer and schedule, with their parameters bound."""
-    factories = {}
+    bound = {}
     for name, section in (("optimizer", "OPTIM"), ("scheduler", "LR_SCHEDULER")):
         node = config.TRAIN[section]
         params = plain(node.params)
@@ -57,8 +57,8 @@ def _factories(config: DictConfig) -> dict[str, object]:
         # One kernel for all parameters. Lightning cannot scale and clip gradients inside it.
         if factory in (torch.optim.Adam, torch.optim.AdamW) and config.PRECISION != "16-mixed":
             params.setdefault("fused", True)
-        factories[name] = partial(factory, **params)
-    return factories
+        bound[name] = partial(factory, **params)
+    return bound
 
 
 def tokenizer_module(config: DictConfig) -> TokenizerModule:
@@ -73,7 +73,7 @@ def tokenizer_module(config: DictConfig) -> TokenizerModule:
         tokenizer,
         body_model(config),
         list(corpora(config)),
-        **_factories(config),
+        **factories(config),
         loss_kind=config.LOSS.ABLATION.RECONS_LOSS,
         feature_weight=config.LOSS.LAMBDA_FEATURE,
         velocity_weight=config.LOSS.LAMBDA_VELOCITY,
@@ -102,7 +102,7 @@ def generator_module(
         code,
         body_model(config),
         list(corpora(config)),
-        **_factories(config),
+        **factories(config),
         decode=partial(check_params(node.decoding.target, params), **params),
         loss_weight=config.LOSS.LAMBDA_CLS,
     )

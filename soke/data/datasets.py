@@ -75,10 +75,13 @@ class PoseDataset(Dataset[PoseSample]):
 
     def motion(self, index: int) -> Tensor:
         """The whole clip after the length rule, normalised, [T, 133]."""
+        return self._motion(index, self.clips[index])
+
+    def _motion(self, index: int, clip: Clip) -> Tensor:
         if self.cached is not None and index in self.cached:
             return self.cached[index]
-        frames = torch.from_numpy(self.limits.apply(load_motion(self.clips[index])))
-        motion = (frames_to_features(frames) - self.mean) / self.std
+        frames = torch.from_numpy(self.limits.apply(load_motion(clip)))
+        motion = frames_to_features(frames).sub_(self.mean).div_(self.std)  # a copy already
         if self.cached is not None:
             self.cached[index] = motion
         return motion
@@ -88,7 +91,8 @@ class PoseDataset(Dataset[PoseSample]):
         return self.motion(index) * self.std + self.mean
 
     def __getitem__(self, index: int) -> PoseSample:
-        motion, clip, draws = self.motion(index), self.clips[index], draws_of(index)
+        clip, draws = self.clips[index], draws_of(index)
+        motion = self._motion(index, clip)
         if self.crop is not None and len(motion) > self.crop:
             spare = len(motion) - self.crop
             start = spare // 2 if draws is None else draws.randint(0, spare)

@@ -41,7 +41,8 @@ def read_motion(clip: Clip) -> tuple[np.ndarray, int]:
             frames = frames[clip.numbers[0] : clip.numbers[1] + 1]
         if not len(frames):
             raise ValueError(f"{clip.poses} holds no frame of {clip.name!r}")
-        return frames[_kept_frames(clip, len(frames))], 0
+        kept = _kept_frames(clip, len(frames))
+        return (frames if len(kept) == len(frames) else frames[kept]), 0
     files = frame_files(clip.poses)
     if clip.numbers is not None:
         first, last = clip.numbers
