@@ -171,6 +171,8 @@ def _data_module(
     lengths: np.ndarray | None,
 ) -> SignDataModule:
     """``lengths`` are frames of the training clips before the length rule."""
+    if not config.TRAIN.GROUP_BY_LENGTH:
+        lengths = None
     return SignDataModule(
         train, val, collate_train, collate_val, config.TRAIN.BATCH_SIZE, config.EVAL.BATCH_SIZE,
         config.TRAIN.NUM_WORKERS, config.EVAL.NUM_WORKERS,
