@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
 
 from rich.progress import track
 
 from soke import build
+from soke.build.dictionaries import check_dictionaries, write_dictionaries
 from soke.config import parse_command_line
 from soke.data.tokens import token_path, write_tokens
-from soke.retrieval import SignDictionary
 from soke.run import run_verb
 from soke.tokenizer import encode_batches
 
 log = logging.getLogger("get_motion_code")
 
 
+def _options(parser: argparse.ArgumentParser) -> None:
+    text = "write over dictionaries that were not made here"
+    parser.add_argument("--replace_dictionary", action="store_true", help=text)
+
+
 def main() -> None:
-    config, _ = parse_command_line(__doc__)
+    config, options = parse_command_line(__doc__, _options)
     build.prepare_process(config)
     fabric = build.processes(config)
     tokenizer, folder = build.trained_tokenizer(config), build.code_folder(config)
     size, workers = config.TEST.BATCH_SIZE, config.TEST.NUM_WORKERS
     with fabric.rank_zero_first():
         build.claim_code_folder(config, tokenizer, clear=config.DEBUG and fabric.is_global_zero)
+        check_dictionaries(config, options.replace_dictionary)
 
     splits = dict.fromkeys((config.TRAIN.SPLIT, config.EVAL.SPLIT, config.TEST.SPLIT))
     found = [build.read_clips(config, split) for split in splits]
@@ -40,15 +47,8 @@ def main() -> None:
     for corpus, name, tokens in encode_batches(tokenizer, batches, fabric.device):
         write_tokens(token_path(folder, corpus, name), tokens)
 
-    for corpus in build.corpora(config).values() if fabric.is_global_zero else ():
-        signs = build.read_signs(config, corpus)
-        if not len(signs):
-            continue
-        loader = build.pose_loader(build.pose_dataset(config, signs, tokenizer), size, workers)
-        encoded = encode_batches(tokenizer, loader, fabric.device)
-        entries = {sign.text: tokens for sign, (_, _, tokens) in zip(signs, encoded)}
-        SignDictionary(entries).save(corpus.dictionary, tokenizer.parts)
-        log.info("%d signs in %s", len(entries), corpus.dictionary)
+    if fabric.is_global_zero:
+        write_dictionaries(config, tokenizer, fabric.device, options.replace_dictionary)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-"""Render signing: clips of a test run (`--demo_dataset`), a text of your own (`--text`), or what
-each code of a part stands for (`--codebook`)."""
+"""Render signing: clips of a test run (`--demo_dataset`), texts of your own (`--text`,
+`--text_file`), or what each code of a part stands for (`--codebook`)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from soke import build, codebook_pictures, pictures
 from soke.config import parse_command_line
+from soke.data.texts import read_texts
 from soke.run import run_verb
 
 
@@ -16,9 +17,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--demo_dataset", help="a data set of a test run: how2sign, csl, phoenix")
     what.add_argument("--text", help="a text to sign")
     what.add_argument(
+        "--text_file", type=Path, metavar="FILE",
+        help="texts to sign, one a line, in UTF-8; blank lines and lines with # are skipped",
+    )  # fmt: skip
+    what.add_argument(
         "--codebook", metavar="PART", help="what each code of a part looks like: body, lhand, rhand"
     )
-    parser.add_argument("--lang", help="the text's language: en, zh, de")
+    parser.add_argument("--lang", help="the texts' language: en, zh, de")
     parser.add_argument("--clips", nargs="+", help="names of clips; without it, RENDER.CLIPS")
     parser.add_argument("--out", type=Path, help="folder; without it visualize/<NAME>")
 
@@ -28,10 +33,11 @@ def main() -> None:
     build.prepare_process(config)
     if options.codebook is not None:
         codebook_pictures.render_codebook(config, options.codebook, options.out)
-    elif options.text is not None:
-        pictures.render_text(config, options.text, options.lang, options.out)
-    else:
+    elif options.demo_dataset is not None:
         pictures.render_test_clips(config, options.demo_dataset, options.clips, options.out)
+    else:
+        texts = read_texts(options.text_file) if options.text_file else [options.text]
+        pictures.render_texts(config, texts, options.lang, options.out)
 
 
 if __name__ == "__main__":

@@ -17,10 +17,20 @@ from pathlib import Path
 
 import sentencepiece
 
+from prepare import corpus_texts
 from soke import build
 from soke.config import parse_command_line
 from soke.files import atomic_path
-from soke.generator.vocabulary import BOS, EOS, MBART_LANGUAGES, PAD, UNK
+from soke.generator.folder import CONFIG, MAPPING
+from soke.generator.pieces import (
+    BOS,
+    EOS,
+    MBART50_LANGUAGES,
+    MBART_LANGUAGES,
+    PAD,
+    SENTENCEPIECE,
+    UNK,
+)
 from soke.run import run_verb
 
 log = logging.getLogger("small_mbart")
@@ -46,11 +56,19 @@ def train_pieces(texts: list[str], phrases: list[str]) -> bytes:
 
 
 def kept_ids(pieces: int, languages: list[str]) -> dict[int, int]:
-    """mBART id -> embedding row: the specials, all pieces, the languages in use, <mask>."""
+    """mBART id -> embedding row: the specials, all pieces, the languages in use, <mask>.
+
+    Numbered as in mbart-large-cc25, or in mBART-50 where cc25 lacks a language. Raises
+    ``ValueError`` for a language that both lack.
+    """
+    codes = list(MBART_LANGUAGES if set(languages) <= set(MBART_LANGUAGES) else MBART50_LANGUAGES)
+    unknown = [code for code in languages if code not in codes]
+    if unknown:
+        raise ValueError(f"mBART has no language code {unknown[0]!r}; it has {sorted(codes)}")
     first_code = pieces + 1
     ids = [BOS, PAD, EOS, UNK, *range(4, first_code)]
-    ids += [first_code + MBART_LANGUAGES.index(code) for code in languages]
-    ids.append(first_code + len(MBART_LANGUAGES))
+    ids += [first_code + codes.index(code) for code in languages]
+    ids.append(first_code + len(codes))
     return {i: row for row, i in enumerate(ids)}
 
 
@@ -66,19 +84,16 @@ def main() -> None:
     config, options = parse_command_line(__doc__, add_options)
     build.prepare_process(config)
     folder = Path(config.model.generator.folder)
-    if (folder / "config.json").exists():
+    if (folder / CONFIG).exists():
         log.info("%s is there already; remove it to make another", folder)
         return
-    corpora, texts = build.corpus_table(config), []
-    for corpus in corpora.values():  # also those that are not chosen now: they may be later
-        source = build.clip_source(corpus, config.TRAIN.SPLIT)
-        if source.annotation.exists():
-            texts += [clip.text for clip in source.list_clips()[0]]
+    texts = corpus_texts.training_texts(config)
     # "Key word {i}, " and its like: the letters of a prompt are not letters to spell.
-    phrases = [corpus.keyword_prompt.split("{i}")[0].strip() for corpus in corpora.values()]
+    corpora = build.corpus_table(config).values()
+    phrases = [corpus.keyword_prompt.split("{i}")[0].strip() for corpus in corpora]
     model = train_pieces(texts + [str(i) + "," for i in range(10)], list(dict.fromkeys(phrases)))
     pieces = len(sentencepiece.SentencePieceProcessor(model_proto=model))
-    languages = list(dict.fromkeys(corpus.text_language for corpus in corpora.values()))
+    languages = corpus_texts.text_languages(config)
     rows = kept_ids(pieces, languages)
     settings = {
         "model_type": "mbart", "vocab_size": len(rows), "d_model": options.d_model,
@@ -89,11 +104,11 @@ def main() -> None:
         "max_position_embeddings": 512, "scale_embedding": True,
         "bos_token_id": BOS, "pad_token_id": PAD, "eos_token_id": EOS,
     }  # fmt: skip
-    with atomic_path(folder / "sentencepiece.bpe.model") as path:
+    with atomic_path(folder / SENTENCEPIECE) as path:
         path.write_bytes(model)
-    with atomic_path(folder / "map_ids.pkl") as path:
+    with atomic_path(folder / MAPPING) as path:
         path.write_bytes(pickle.dumps(rows, protocol=4))
-    with atomic_path(folder / "config.json") as path:
+    with atomic_path(folder / CONFIG) as path:
         path.write_text(json.dumps(settings, indent=1), encoding="utf-8")
     log.info("%d text rows for %s in %s", len(rows), ", ".join(languages), folder)
 

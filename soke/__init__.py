@@ -5,11 +5,15 @@ from __future__ import annotations
 import importlib
 
 __version__ = "0.1.0"
-__all__ = ["data", "load_tokenizer", "metrics"]
+__all__ = ["data", "load", "load_tokenizer", "metrics"]
 
 
 def __getattr__(name: str) -> object:
     # Deferred, so that importing soke stays instant and touches nothing.
+    if name == "load":
+        from soke.api import load
+
+        return load
     if name == "load_tokenizer":
         from soke.tokenizer import load_tokenizer
 

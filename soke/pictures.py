@@ -1,38 +1,35 @@
-"""What `python -m vis_mesh` does. Like `soke.build` this belongs to the verbs."""
+"""What `python -m vis_mesh` does with clips and texts.
+
+Like `soke.build` this belongs to the verbs.
+"""
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Iterator, Sequence
+import unicodedata
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-import torch
 from omegaconf import DictConfig
+from rich.progress import track
 
 from soke import build
-from soke.body import BodyModel
+from soke.api import Signer, build_signer
 from soke.data.corpora import corpus_of_language
+from soke.data.motion_files import SignedText
 from soke.data.predictions import read_predictions
-from soke.structures import TokenSample
+from soke.data.texts import clean_text
+from soke.data.tokens import write_tokens
+from soke.film import SYSTEMS, film, listed, note
 from soke.tasks import results_folder
-from soke.training.checkpoints import choose_checkpoint
-from soke.visualization import (
-    TINTS,
-    Panel,
-    contact_sheet,
-    render_clip,
-    write_image,
-    write_video,
-)
+
+__all__ = ["SYSTEMS", "output_folder", "render_test_clips", "render_texts"]
 
 log = logging.getLogger(__name__)
 
-#: What a panel can show; its place decides the colour, wherever it is shown.
-SYSTEMS = ("reference", "generated")
-#: The contact sheet beside a video shows every so many frames, in so many columns.
-SHEET_STEP, SHEET_COLUMNS = 10, 6
+#: What is written for a text: tokens, SMPL-X parameters, video, contact sheet.
+ENDINGS = (".npy", ".npz", ".mp4", ".png")
 
 
 def output_folder(config: DictConfig) -> Path:
@@ -56,82 +53,71 @@ def render_test_clips(
     else:
         predictions = predictions[: config.RENDER.CLIPS]
     body, written = build.body_model(config), []
-    for prediction in predictions:
-        motions = {"reference": prediction.reference, "generated": prediction.generated}
+    for prediction in track(predictions, "rendering"):
         name = f"{prediction.name.replace('/', '_')}.mp4"
         path = (folder or output_folder(config)) / corpus / name
-        note = _note(prediction.keywords, body)
-        _render(config, body, motions, prediction.text, note, config.CORPORA[corpus].fps, path)
+        sheet = film(
+            body,
+            {"reference": prediction.reference, "generated": prediction.generated},
+            caption=prediction.text,
+            note=note(prediction.keywords, prediction.missing, body),
+            fps=config.CORPORA[corpus].fps,
+            path=path,
+            font=config.RENDER.FONT,
+        )
+        log.info("wrote %s and %s", path, sheet)
         written.append(path)
     return written
 
 
-def render_text(
-    config: DictConfig, text: str, language: str | None, folder: Path | None = None
-) -> Path:
-    """Generate and render a text."""
+def render_texts(
+    config: DictConfig, texts: Sequence[str], language: str | None, folder: Path | None = None
+) -> list[Path]:
+    """Generate texts and write tokens, SMPL-X parameters and a video of each, below ``text/``.
+
+    Files are named after the text and its language; where a name is taken, a number is added.
+    """
     corpora = build.corpora(config)
-    if not text.strip():
-        raise ValueError("--text is empty")
     if language is None:
         raise ValueError(
             f"name the text's language with --lang: {[c.language for c in corpora.values()]}"
         )
-    corpus = corpus_of_language(language, list(corpora.values()))
-    checkpoint = choose_checkpoint(config.TEST.CHECKPOINTS, build.run_directory(config))
-    prompts = build.prompt_builder(config)
-    device = build.device(config)
-    module = build.generator_module(config, prompts, checkpoint).eval().to(device)
-    batch = prompts([TokenSample("text", corpus.name, text)])
-    motion = module.generate_motion(batch.to(device))[0].cpu().numpy()
-    body = build.body_model(config)
-    path = (folder or output_folder(config)) / "text" / f"{_file_name(text)}-{language}.mp4"
-    note = _note(batch.keywords[0], body)
-    _render(config, body, {"generated": motion}, text, note, corpus.fps, path)
-    return path
+    corpus_of_language(language, list(corpora.values()))
+    texts = [clean_text(text) for text in texts]  # before the models are loaded
+    signer = build_signer(config)
+    folder = (folder or output_folder(config)) / "text"
+    signed_texts = signer.each(texts, language)
+    return [
+        _write(signer, signed, folder)
+        for signed in track(signed_texts, "signing", total=len(texts))
+    ]
+
+
+def _write(signer: Signer, signed: SignedText, folder: Path) -> Path:
+    """All files of a text. Returns the path of the video."""
+    stem = _free_stem(folder, f"{_file_name(signed.text)}-{signed.language}")
+    tokens, parameters, video, sheet = (folder / f"{stem}{ending}" for ending in ENDINGS)
+    log.info(
+        "%r: retrieved %s; not found %s",
+        signed.text[:80], listed(signed.keywords) or "nothing", listed(signed.missing) or "nothing",
+    )  # fmt: skip
+    write_tokens(tokens, signed.tokens)
+    signer.save(signed, parameters)
+    signer.render(signed, video)
+    log.info("wrote %s (tokens), %s (SMPL-X parameters), %s, %s", tokens, parameters, video, sheet)
+    return video
+
+
+def _free_stem(folder: Path, stem: str) -> str:
+    """``stem``, or ``stem-2``, ``stem-3``, ...: the first of which there is no file."""
+    number, free = 1, stem
+    while any((folder / f"{free}{ending}").exists() for ending in ENDINGS):
+        number += 1
+        free = f"{stem}-{number}"
+    return free
 
 
 def _file_name(text: str) -> str:
-    return re.sub(r"[^\w-]+", "_", text).strip("_")[:40] or "text"
-
-
-def _note(keywords: Sequence[str], body: BodyModel) -> str:
-    retrieved = f"retrieved signs: {', '.join(keywords)}  ·  " if keywords else ""
-    return f"{retrieved}{body.name}"
-
-
-def _render(
-    config: DictConfig,
-    body: BodyModel,
-    motions: dict[str, object],
-    caption: str,
-    note: str,
-    fps: float,
-    path: Path,
-) -> None:
-    panels = [
-        Panel(title, body.vertices(torch.as_tensor(motion)).numpy(), TINTS[SYSTEMS.index(title)])
-        for title, motion in motions.items()
-    ]
-    frames = render_clip(
-        panels, body.faces, body.regions, caption=caption, note=note, fps=fps,
-        font=config.RENDER.FONT,
-    )  # fmt: skip
-    shown = range(0, max(len(motion) for motion in motions.values()), SHEET_STEP)
-    kept: list[np.ndarray] = []
-    write_video(path, _noting(frames, shown, kept), fps)
-    sheet = path.with_suffix(".png")
-    write_image(sheet, contact_sheet(kept, SHEET_COLUMNS))
-    log.info("wrote %s and %s", path, sheet)
-
-
-def _noting(
-    frames: Iterable[np.ndarray], places: range, kept: list[np.ndarray]
-) -> Iterator[np.ndarray]:
-    """Pass frames on, and keep those at ``places`` at half their size."""
-    for t, frame in enumerate(frames):
-        if t in places:
-            height, width, _ = frame.shape  # both even
-            blocks = frame.reshape(height // 2, 2, width // 2, 2, 3)
-            kept.append(blocks.mean(axis=(1, 3)).astype(np.uint8))
-        yield frame
+    """A file name that every file system takes: letters and digits, at most 40."""
+    name = re.sub(r"[^\w-]+", "_", unicodedata.normalize("NFC", text))
+    return name[:40].strip("_-") or "text"

@@ -66,6 +66,26 @@ class PoseBatch(_Movable):
         return self.mask.sum(dim=1)
 
 
+@dataclass(frozen=True, eq=False)
+class Keyword:
+    """A sign, or several in a row, retrieved for a piece of text."""
+
+    word: str  # the dictionary entry; several are joined by hyphens ("h-i")
+    tokens: np.ndarray  # [n, P]
+    text: str = ""  # the piece of text
+    match: str = "exact"  # how it was found
+
+
+@dataclass(frozen=True, eq=False)
+class Retrieval:
+    """What was retrieved for a text, and what was not."""
+
+    keywords: tuple[Keyword, ...] = ()  # in the order of the text
+    missing: tuple[str, ...] = ()  # words of the text that have no sign
+    dropped: tuple[tuple[str, str], ...] = ()  # words that have one, and why it was left out
+    listed: bool = True  # False: the clip is not in the list of keywords chosen beforehand
+
+
 @dataclass(frozen=True)
 class TokenSample:
     """A text and, where known, its motion tokens.
@@ -93,12 +113,19 @@ class TokenBatch(_Movable):
     sign_language: Tensor  # [B] int64, embedding row of the sign-language token
     tokens: Tensor  # [B, S, P] int64, tokenizer ids, 0 where padded; S = 0 when unknown
     token_mask: Tensor  # [B, S] bool
+    retrievals: tuple[Retrieval, ...] = ()  # B, also what was not found; () where unknown
 
     def __post_init__(self) -> None:
         assert self.source.ndim == 2 and self.tokens.ndim == 3
         _check_mask(self.source_mask, self.source.shape, "source_mask")
         _check_mask(self.token_mask, self.tokens.shape[:2], "token_mask")
         assert len(self.names) == len(self.source) == len(self.tokens) == len(self.sign_language)
+        assert len(self.retrievals) in (0, len(self.names))
+
+    @property
+    def missing(self) -> tuple[tuple[str, ...], ...]:
+        """Of each clip the words that have no sign."""
+        return tuple(retrieval.missing for retrieval in self.retrievals) or ((),) * len(self.names)
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ from transformers import MBartConfig
 
 from prepare.small_mbart import kept_ids, train_pieces
 from soke.data.corpora import Corpus
-from soke.generator import MultiHeadGenerator, PromptBuilder, Vocabulary
+from soke.generator import GENERATORS, Generator, PromptBuilder, Vocabulary
 from soke.parts import PartTable
 from soke.retrieval import KeywordSearch, SignDictionary
+from soke.structures import TokenSample
 from soke.tokenizer import PartTokenizer
 
 THREE_PARTS = [
@@ -68,16 +69,42 @@ def small_config(rows: int) -> MBartConfig:
     )  # fmt: skip
 
 
-def small_generator(folder: Path) -> tuple[MultiHeadGenerator, PromptBuilder]:
-    parts = PartTable.from_rows(THREE_PARTS)
+def part_rows(count: int) -> list[dict[str, object]]:
+    """A table of so many parts of unlike sizes."""
+    edges = [round(133 * i / count) for i in range(count + 1)]
+    return [
+        {"name": f"part{p}", "columns": [[edges[p], edges[p + 1]]], "codebook_size": 9 + 5 * p,
+         "fusion_weight": 2 * (p + 1) / (count * (count + 1)), "token_prefix": f"part{p}_id"}
+        for p in range(count)
+    ]  # fmt: skip
+
+
+def small_generator(
+    folder: Path, decoder: str = "multi_head", rows: list[dict] = THREE_PARTS, **options: object
+) -> tuple[Generator, PromptBuilder]:
+    parts = PartTable.from_rows(rows)
     vocabulary = Vocabulary(
-        mbart_folder(folder), parts, ["en_XX", "de_DE", "zh_CN"], ["en_ASL", "zh_CSL", "de_DGS"]
-    )
-    dictionary = SignDictionary({"fox": np.ones((14, 3), dtype=np.int64)})
+        mbart_folder(folder), parts, ["en_XX", "de_DE", "zh_CN"], ["en_ASL", "zh_CSL", "de_DGS"],
+        part_languages=decoder == "part",
+    )  # fmt: skip
+    dictionary = SignDictionary({"fox": np.ones((14, len(parts)), dtype=np.int64)})
     prompts = PromptBuilder(vocabulary, CORPORA, KeywordSearch({"how2sign": dictionary}))
     torch.manual_seed(1)
-    model = MultiHeadGenerator(vocabulary, small_config(vocabulary.text_size))
+    model = GENERATORS[decoder](vocabulary, small_config(vocabulary.text_size), **options)
     for parameter in model.parameters():  # far from the near-uniform start, so that choices differ
         if parameter.requires_grad and parameter.ndim > 1:
             parameter.data.mul_(4)
     return model.eval(), prompts
+
+
+def token_samples(count: int = 5, rows: list[dict] = THREE_PARTS) -> list[TokenSample]:
+    """Clips of unlike lengths in three languages."""
+    draw = np.random.default_rng(0)
+    texts = ["the quick fox", "schöne grüße", "jumps", "今天天气很好", "the brown fox jumps"]
+    corpora = ["how2sign", "phoenix", "how2sign", "csl", "how2sign"]
+    sizes = [row["codebook_size"] for row in rows]
+    return [
+        TokenSample(f"c{i}", corpora[i % 5], texts[i % 5],
+                    np.stack([draw.integers(0, s, 4 + 3 * i) for s in sizes], axis=1))
+        for i in range(count)
+    ]  # fmt: skip

@@ -11,8 +11,8 @@ LEVELS = {
     "parts": 0, "structures": 0, "files": 0, "unpickling": 0, "config": 0, "run": 0,
     "body": 1, "data": 1, "retrieval": 1,
     "tokenizer": 2, "generator": 2, "metrics": 2, "visualization": 2,
-    "training": 3,
-    "build": 4, "tasks": 5, "pictures": 6, "codebook_pictures": 6,
+    "training": 3, "film": 3,
+    "build": 4, "tasks": 5, "api": 5, "pictures": 6, "codebook_pictures": 6,
 }  # fmt: skip
 
 
@@ -59,7 +59,8 @@ def test_verbs_stay_a_page():
 
 def test_public_names_are_there_after_import_soke():
     names = (
-        "load_tokenizer data.safe_load_pickle data.length_rule metrics.dtw_jpe metrics.dtw_pa_jpe"
+        "load load_tokenizer data.safe_load_pickle data.length_rule metrics.dtw_jpe "
+        "metrics.dtw_pa_jpe"
     )
     code = f"import soke, operator; operator.attrgetter(*{names.split()!r})(soke)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

@@ -34,7 +34,7 @@ from soke.data.tokens import check_folder, claim_folder
 from soke.files import checksum
 from soke.generator import PromptBuilder, Vocabulary
 from soke.parts import Part, PartTable
-from soke.retrieval import KeywordSearch, SignDictionary
+from soke.retrieval import open_search
 from soke.structures import PoseBatch
 from soke.tokenizer import PartTokenizer
 
@@ -216,19 +216,19 @@ def prompt_builder(config: DictConfig) -> PromptBuilder:
         parts,
         text_languages=[corpus.text_language for corpus in chosen.values()],
         sign_languages=[corpus.sign_language for corpus in corpus_table(config).values()],
+        part_languages=generator.decoder == "part",
     )
-    dictionaries = {}
-    if config.RETRIEVAL.MAX_KEYWORDS:
-        dictionaries = {
-            name: SignDictionary.load(corpus.dictionary, parts)
-            for name, corpus in chosen.items()
-            if corpus.dictionary is not None
-        }
-    search = KeywordSearch(
-        dictionaries,
-        config.RETRIEVAL.MAX_KEYWORDS,
-        config.RETRIEVAL.MAX_TOKENS,
-        config.RETRIEVAL.SPELL_UNKNOWN,
+    settings, checkpoint = config.RETRIEVAL, Path(config.TRAIN.PRETRAINED_VAE)
+    search = open_search(
+        chosen.values(),
+        corpus_table(config).values(),
+        parts,
+        settings.MAX_KEYWORDS,
+        settings.MAX_TOKENS,
+        settings.SPELL_UNKNOWN,
+        settings.MODE,
+        settings.KEYWORDS_DIR,
+        checksum(checkpoint) if checkpoint.exists() and not config.DEBUG else None,
     )
     stage = config.TRAIN.STAGE if config.TRAIN.STAGE in config.PROMPTS else "lm_pretrain"
     templates = plain(config.PROMPTS[stage])

@@ -14,7 +14,7 @@ from soke.build.data import corpora, part_table
 from soke.config import check_params, plain
 from soke.data.statistics import load_statistics
 from soke.files import checksum
-from soke.generator import MultiHeadGenerator, PromptBuilder, read_config
+from soke.generator import GENERATORS, PromptBuilder, read_config
 from soke.tokenizer import PartTokenizer, load_tokenizer
 from soke.training.checkpoints import check_tokenizer, load_weights
 from soke.training.generator_module import GeneratorModule
@@ -86,7 +86,14 @@ def generator_module(
 ) -> GeneratorModule:
     """The generator; from ``checkpoint`` if given, else as the configuration says."""
     node = config.model.generator
-    generator = MultiHeadGenerator(prompts.vocabulary, read_config(node.folder))
+    if node.decoder not in GENERATORS:
+        raise ValueError(f"model.generator.decoder={node.decoder!r}: choose of {list(GENERATORS)}")
+    generator = GENERATORS[node.decoder](
+        prompts.vocabulary,
+        read_config(node.folder, node.scale_embedding),
+        fusion=node.fusion,
+        label_smoothing=node.label_smoothing,
+    )
     tokenizer, code = trained_tokenizer(config), checksum(config.TRAIN.PRETRAINED_VAE)
     if checkpoint is not None:
         check_tokenizer(checkpoint, code)

@@ -21,6 +21,8 @@ class Prediction:
     tokens: np.ndarray  # [S, P]
     generated: np.ndarray  # [T, 133], SMPL-X parameters
     reference: np.ndarray  # [T', 133]
+    missing: tuple[str, ...] = ()  # words that were looked for and are not in the dictionary
+    codes: tuple[np.ndarray, ...] = ()  # the tokens [n, P] of each keyword
 
 
 def prediction_path(results: str | Path, corpus: str, name: str) -> Path:
@@ -35,6 +37,10 @@ def write_prediction(path: Path, prediction: Prediction) -> None:
             corpus=prediction.corpus,
             text=prediction.text,
             keywords=np.array(prediction.keywords, dtype=np.str_),
+            missing=np.array(prediction.missing, dtype=np.str_),
+            # One after another, since they differ in length and only plain arrays are written.
+            codes=np.concatenate([prediction.tokens[:0], *prediction.codes]),
+            code_lengths=np.array([len(codes) for codes in prediction.codes], dtype=np.int64),
             tokens=prediction.tokens,
             generated=prediction.generated.astype(np.float32),
             reference=prediction.reference.astype(np.float32),
@@ -59,10 +65,17 @@ def read_predictions(results: str | Path, corpus: str) -> list[Prediction]:
                     name=str(file["name"]),
                     corpus=str(file["corpus"]),
                     text=str(file["text"]),
-                    keywords=tuple(str(word) for word in file["keywords"]),
+                    keywords=tuple(file["keywords"].tolist()),
                     tokens=file["tokens"],
                     generated=file["generated"],
                     reference=file["reference"],
+                    # Files of earlier versions do not say.
+                    missing=tuple(file["missing"].tolist()) if "missing" in file else (),
+                    codes=_split(file["codes"], file["code_lengths"]) if "codes" in file else (),
                 )
             )
     return predictions
+
+
+def _split(codes: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, ...]:
+    return tuple(np.split(codes, np.cumsum(lengths)[:-1])) if len(lengths) else ()

@@ -1,56 +1,222 @@
-"""Greedy decoding with a cache; a clip that has ended leaves the batch."""
+"""From texts to tokens: greedy or drawn, step by step or all at once.
+
+A clip that has ended leaves the batch, and its result is what it would be alone.
+"""
 
 from __future__ import annotations
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
-from transformers.cache_utils import DynamicCache, EncoderDecoderCache
+from collections.abc import Iterator
+from typing import NamedTuple
 
-from soke.generator.model import MultiHeadGenerator
+import torch
+from torch import Tensor
+
+from soke.generator.heads import CodeHeads
+from soke.generator.int8 import int8_weights
+from soke.generator.network import Generator
+from soke.generator.sampling import Sampling
+from soke.generator.stepping import DecoderWeights, StepDecoder
 from soke.structures import TokenBatch
 
 
-@torch.inference_mode()
+class Step(NamedTuple):
+    """The tokens that one step has added to the clips that are still running."""
+
+    clips: Tensor  # [n] int64, places in the batch
+    tokens: Tensor  # [n, P] int64
+
+
+class Sample(NamedTuple):
+    """One of several results for a text.
+
+    ``log_probability`` is the model's own, at temperature 1 and with nothing left out, of all codes
+    and of ``</s>`` where the clip ended by it; ``score`` is it / steps ** length_penalty.
+    """
+
+    tokens: Tensor  # [S, P] int64
+    log_probability: float
+    score: float
+
+
 def generate(
-    model: MultiHeadGenerator, batch: TokenBatch, max_steps: int = 100, min_steps: int = 1
+    model: Generator,
+    batch: TokenBatch,
+    max_steps: int = 100,
+    min_steps: int = 1,
+    temperature: float | None = None,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    samples: int = 1,
+    seed: int = 0,
+    length_penalty: float = 1.0,
+    int8: bool = False,
 ) -> list[Tensor]:
     """Tokens [S_b, P] for every text of the batch, each as if it were alone.
 
-    The text is encoded once. At each step every head chooses among its own codes; a clip ends, for
-    all parts at once, when the first part of the table says ``</s>`` (not before ``min_steps``) or
-    after ``max_steps``.
+    At each step every head chooses among its own codes; a clip ends, for all parts at once, when
+    the first part of the table says ``</s>`` (not before ``min_steps``) or after ``max_steps``.
+    Without a ``temperature`` the likeliest token is taken; else tokens are drawn (see
+    `soke.generator.sampling.Sampling`), and of several ``samples`` the one with the best score is
+    returned (see `generate_samples`). ``int8`` computes the decoder's layers in 8-bit integers,
+    which is faster on a CPU and rarely changes a token. No texts give an empty list.
+
+    Raises ``ValueError`` for options out of range and for more steps than the model has positions.
     """
-    if not 1 <= min_steps <= max_steps:
-        raise ValueError(f"need 1 <= min_steps <= max_steps, got {min_steps} and {max_steps}")
-    states, mask = model.encode(batch.source, batch.source_mask), batch.source_mask
-    heads = model.heads(codes_only=True)
-    config = model.backbone.config
-    cache = EncoderDecoderCache(DynamicCache(config=config), DynamicCache(config=config))
-    parts = len(heads)
-    results: list[list[Tensor]] = [[] for _ in batch.names]
-    active = torch.arange(len(results), device=states.device)
-    rows = batch.sign_language[:, None].expand(-1, parts)  # [n, P]
-    for step in range(max_steps):
-        hidden = model.backbone.decoder(
-            inputs_embeds=model.fuse(rows)[:, None],
-            encoder_hidden_states=states,
-            encoder_attention_mask=mask,
-            past_key_values=cache,
-            use_cache=True,
-        ).last_hidden_state[:, -1]  # [n, D]
-        logits = [F.linear(hidden, weight, bias) for weight, bias in heads]
-        tokens = torch.stack([scores[:, :-1].argmax(dim=1) for scores in logits], dim=1)  # [n, P]
-        leading = logits[0]
-        ended = leading.argmax(dim=1) == leading.shape[1] - 1
-        if step >= min_steps and ended.any():
-            keep = (~ended).nonzero()[:, 0]
-            if not len(keep):
-                break
-            cache.batch_select_indices(keep)
-            states, mask = states[keep], mask[keep]
-            active, tokens = active[keep], tokens[keep]
-        for clip, row in zip(active.tolist(), tokens):
-            results[clip].append(row)
-        rows = model.vocabulary.motion_rows(tokens)
-    return [torch.stack(result) for result in results]
+    if samples > 1:
+        found = generate_samples(
+            model, batch, max_steps, min_steps, temperature, top_k, top_p, samples, seed,
+            length_penalty, int8,
+        )  # fmt: skip
+        return [best.tokens for best, *_ in found]
+    sampling = Sampling(temperature, top_k, top_p, samples, seed)
+    return _Run(model, batch, max_steps, min_steps, sampling, int8).collect()
+
+
+def generate_samples(
+    model: Generator,
+    batch: TokenBatch,
+    max_steps: int = 100,
+    min_steps: int = 1,
+    temperature: float | None = None,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    samples: int = 1,
+    seed: int = 0,
+    length_penalty: float = 1.0,
+    int8: bool = False,
+) -> list[list[Sample]]:
+    """All ``samples`` of every text, the best score first; options are those of `generate`.
+
+    A ``length_penalty`` of 1 compares log-probabilities a step, 0 those of whole clips, which
+    favours short ones; more than 1 favours long ones.
+    """
+    sampling = Sampling(temperature, top_k, top_p, samples, seed)
+    run = _Run(model, batch, max_steps, min_steps, sampling, int8, score=True)
+    rows = []
+    for tokens, value in zip(run.collect(), run.log_probability.tolist()):
+        rows.append(Sample(tokens, value, value / len(tokens) ** length_penalty))
+    groups = (rows[i : i + samples] for i in range(0, len(rows), samples))
+    return [sorted(group, key=lambda sample: -sample.score) for group in groups]
+
+
+def iterate(
+    model: Generator,
+    batch: TokenBatch,
+    max_steps: int = 100,
+    min_steps: int = 1,
+    temperature: float | None = None,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    seed: int = 0,
+    int8: bool = False,
+) -> Iterator[Step]:
+    """The steps of `generate` one by one, as soon as each is known.
+
+    Clips that have ended are in no later step; the iterator ends with the last clip.
+    """
+    sampling = Sampling(temperature, top_k, top_p, seed=seed)
+    return _Run(model, batch, max_steps, min_steps, sampling, int8).steps()
+
+
+class _Run:
+    """One decoding of a batch. ``log_probability`` [B * samples] is kept where it is asked for."""
+
+    def __init__(
+        self,
+        model: Generator,
+        batch: TokenBatch,
+        max_steps: int,
+        min_steps: int,
+        sampling: Sampling,
+        int8: bool,
+        score: bool = False,
+    ) -> None:
+        if not 1 <= min_steps <= max_steps:
+            raise ValueError(
+                f"need 1 <= min_steps <= max_steps, got min_steps={min_steps} and "
+                f"max_steps={max_steps}"
+            )
+        model.check_positions(max_steps * model.passes, f"Decoding {max_steps} steps")
+        self.model, self.batch, self.sampling, self.int8 = model, batch, sampling, int8
+        self.max_steps, self.min_steps = max_steps, min_steps
+        self.count = len(batch.names) * sampling.samples
+        self.parts = len(model.vocabulary.parts)
+        self.log_probability = None
+        if score:
+            device = batch.source.device
+            self.log_probability = torch.zeros(self.count, dtype=torch.float64, device=device)
+
+    @torch.inference_mode()
+    def collect(self) -> list[Tensor]:
+        """Tokens [S, P] of every sample of every text."""
+        device = self.batch.source.device
+        tokens = torch.zeros(
+            self.count, self.max_steps, self.parts, dtype=torch.int64, device=device
+        )
+        lengths = torch.zeros(self.count, dtype=torch.int64, device=device)
+        for i, step in enumerate(self.steps()):
+            tokens[step.clips, i] = step.tokens
+            lengths[step.clips] += 1
+        return [row[:n].clone() for row, n in zip(tokens, lengths.tolist())]
+
+    @torch.inference_mode()
+    def steps(self) -> Iterator[Step]:
+        if self.count == 0:
+            return
+        model, heads = self.model, CodeHeads(self.model)
+        decoder, inputs = self._begin()
+        clips = torch.arange(self.count, device=inputs.device)
+        uniforms = self.sampling.uniforms(self.batch, self.max_steps)
+        for step in range(self.max_steps):
+            said = []
+            for turn in range(model.passes):
+                with torch.autocast(inputs.device.type, enabled=False):
+                    logits = heads.logits(decoder(inputs), turn)  # [n, heads of this turn, V]
+                if turn == 0 and step < self.min_steps:
+                    logits[:, 0, heads.end] = float("-inf")
+                mine = slice(turn, turn + logits.shape[1])
+                drawn = None if uniforms is None else uniforms[:, step, mine]
+                tokens = self.sampling.choose(logits, drawn)  # [n, heads of this turn]
+                if self.log_probability is not None:
+                    self._score(clips, logits, tokens, heads.end)
+                if turn == 0 and step >= self.min_steps:
+                    running = (tokens[:, 0] != heads.end).nonzero()[:, 0]
+                    if not len(running):
+                        return
+                    if len(running) < len(clips):
+                        decoder.keep(running)
+                        clips, tokens = clips[running], tokens[running]
+                        uniforms = None if uniforms is None else uniforms[running]
+                said.append(tokens)
+                inputs = heads.embed(tokens, turn)
+            yield Step(clips, said[0] if len(said) == 1 else torch.cat(said, dim=1))
+
+    def _begin(self) -> tuple[StepDecoder, Tensor]:
+        """The decoder, which has read nothing yet, and what it reads first."""
+        model, batch, samples = self.model, self.batch, self.sampling.samples
+        training = model.backbone.encoder.training
+        model.backbone.encoder.eval()  # no dropout
+        try:
+            memory = model.encode(batch.source, batch.source_mask)
+        finally:
+            model.backbone.encoder.train(training)
+        mask, start = batch.source_mask, model.start(batch.sign_language)
+        if samples > 1:
+            memory, mask, start = (x.repeat_interleave(samples, 0) for x in (memory, mask, start))
+        limit = self.max_steps * model.passes
+        return StepDecoder(self._weights(), memory, mask, model.streams, limit), start.float()
+
+    def _weights(self) -> DecoderWeights:
+        decoder = self.model.backbone.decoder
+        if self.int8:
+            return int8_weights(decoder)
+        dtype, device = self.model.table.dtype, self.model.table.device.type
+        if torch.is_autocast_enabled(device):
+            dtype = torch.get_autocast_dtype(device)
+        return DecoderWeights(decoder, dtype)
+
+    def _score(self, clips: Tensor, logits: Tensor, tokens: Tensor, end: int) -> None:
+        gained = logits.double().log_softmax(dim=-1).gather(-1, tokens[..., None])[..., 0]
+        # Where the first part says </s>, what the others would have said does not count.
+        ended = tokens[:, 0] == end
+        self.log_probability[clips] += torch.where(ended, gained[:, 0], gained.sum(dim=1))

@@ -1,183 +1,171 @@
-"""The multi-head mBART: text in, one token per part per step out.
+"""Three ways of saying all parts at once: text in, one token per part per step out.
 
-The decoder's input at a step is the weighted sum of the parts' token embeddings; one decoder pass
-gives one hidden state, which each part's head projects onto that part's rows of the tied embedding
-table only.
+A clip's sequence is: the sign-language token, the codes, ``</s>``; what is to be said is the codes,
+``</s>``, the sign-language token.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import safetensors.torch
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
-from transformers import MBartConfig, MBartModel
+from torch import Tensor
+from transformers import MBartConfig
 
-from soke.files import MissingAssetError, require
+from soke.generator.network import IGNORE, Generator
 from soke.generator.vocabulary import EOS, PAD, Vocabulary
 from soke.structures import TokenBatch
 
-IGNORE = -100
 
+class MultiHeadGenerator(Generator):
+    """One pass for all parts: their embeddings are added up, and every head reads the one state."""
 
-class MultiHeadGenerator(nn.Module):
-    """mBART with fused part embeddings and one head a part.
+    fused = True
 
-    ``config`` describes the architecture (its vocabulary size is that of the text rows); weights
-    are random until `load_backbone` or a checkpoint fills them. Embeddings are scaled by
-    sqrt(d_model) where the configuration says ``scale_embedding``, on both sides, explicitly here
-    rather than by whatever the installed transformers version does.
-    """
-
-    def __init__(self, vocabulary: Vocabulary, config: MBartConfig) -> None:
-        super().__init__()
-        self.vocabulary = vocabulary
-        config = MBartConfig.from_dict({**config.to_dict(), "vocab_size": vocabulary.size})
-        config.pad_token_id, config.eos_token_id, config.bos_token_id = PAD, EOS, 0
-        self.backbone = MBartModel(config)
-        # One table: encoder and decoder are fed embeddings, so they need none of their own.
-        self.backbone.encoder.embed_tokens = None
-        self.backbone.decoder.embed_tokens = None
-        self.scale = config.d_model**0.5 if config.scale_embedding else 1.0
-        self.register_buffer("bias", torch.zeros(vocabulary.size))
-        weights = torch.tensor(vocabulary.parts.fusion_weights)
-        self.register_buffer("fusion_weights", weights)
-        self._head_names = []
-        for part, rows in zip(vocabulary.parts, vocabulary.head_rows()):
-            self._head_names.append(f"head_rows_{part.name}")
-            self.register_buffer(self._head_names[-1], rows, persistent=False)
-
-    @property
-    def table(self) -> Tensor:
-        """The embedding table [V, D]."""
-        return self.backbone.shared.weight
-
-    def heads(self, codes_only: bool = False) -> list[tuple[Tensor, Tensor]]:
-        """Weight and bias of each part's head, optionally cut to the part's codes and ``</s>``."""
-        heads = []
-        for part, name in zip(self.vocabulary.parts, self._head_names):
-            rows = getattr(self, name)
-            if codes_only:
-                rows = rows[[*range(part.codebook_size), part.codebook_size + EOS]]
-            heads.append((self.table[rows], self.bias[rows]))
-        return heads
-
-    def embed(self, rows: Tensor) -> Tensor:
-        """Scaled embeddings ``[..., D]`` of rows ``[...]``."""
-        return F.embedding(rows, self.table) * self.scale
+    def start(self, sign_language: Tensor) -> Tensor:
+        parts = len(self.vocabulary.parts)
+        return self.fuse(sign_language[:, None, None].expand(-1, 1, parts))
 
     def fuse(self, rows: Tensor) -> Tensor:
         """Fused embeddings ``[..., D]`` of one row a part ``[..., P]``."""
-        return torch.einsum("...pd,p->...d", self.embed(rows), self.fusion_weights)
+        return torch.einsum("...pd,p->...d", self.embed_target(rows), self.fusion_weights)
 
-    def encode(self, source: Tensor, mask: Tensor) -> Tensor:
-        """Encoder states [B, L, D] of source rows [B, L]."""
-        return self.backbone.encoder(
-            inputs_embeds=self.embed(source), attention_mask=mask
-        ).last_hidden_state
-
-    def forward(self, batch: TokenBatch) -> list[Tensor]:
-        """Logits of every step under teacher forcing, [B, S + 2, V_p] a part."""
-        states = self.encode(batch.source, batch.source_mask)
-        rows, mask = self.decoder_input(batch)
-        hidden = self.backbone.decoder(
-            inputs_embeds=self.fuse(rows),
-            attention_mask=mask,
-            encoder_hidden_states=states,
-            encoder_attention_mask=batch.source_mask,
-            use_cache=False,
-        ).last_hidden_state
-        return [F.linear(hidden, weight, bias) for weight, bias in self.heads()]
-
-    def decoder_input(self, batch: TokenBatch) -> tuple[Tensor, Tensor]:
-        """Rows [B, S + 2, P] (language token, codes, ``</s>``) and their mask [B, S + 2]."""
-        size, steps, parts = batch.tokens.shape
-        rows = batch.tokens.new_full((size, steps + 2, parts), PAD)
+    def decoder_input(self, batch: TokenBatch) -> Tensor:
         motion = self.vocabulary.motion_rows(batch.tokens)
-        rows[:, 1:-1] = torch.where(batch.token_mask[..., None], motion, PAD)
-        rows[:, 0] = batch.sign_language[:, None]
-        lengths = batch.token_mask.sum(dim=1)
-        rows[torch.arange(size, device=rows.device), lengths + 1] = EOS
-        mask = torch.arange(steps + 2, device=rows.device)[None] < lengths[:, None] + 2
-        return rows, mask
+        first = batch.sign_language[:, None].expand(-1, motion.shape[2])
+        return self.fuse(framed(motion, _lengths(batch), first))[:, None]
+
+    def part_states(self, states: Tensor) -> list[Tensor]:
+        return [states[:, 0]] * len(self.vocabulary.parts)
 
     def targets(self, batch: TokenBatch) -> list[Tensor]:
-        """What each head should say, as indices of that head; [B, S + 2] a part, -100 ignored.
-
-        The sequence is the part's codes, ``</s>``, the sign-language token.
-        """
-        size, steps, _ = batch.tokens.shape
-        lengths = batch.token_mask.sum(dim=1)
-        clips = torch.arange(size, device=lengths.device)
-        shared = torch.tensor(self.vocabulary.shared_head_rows(), device=lengths.device)
-        language = (batch.sign_language[:, None] == shared).int().argmax(dim=1)
-        targets = []
-        for p, part in enumerate(self.vocabulary.parts):
-            target = batch.tokens.new_full((size, steps + 2), IGNORE)
-            target[:, :steps] = batch.tokens[..., p].masked_fill(~batch.token_mask, IGNORE)
-            target[clips, lengths] = part.codebook_size + EOS
-            target[clips, lengths + 1] = part.codebook_size + language
-            targets.append(target)
-        return targets
-
-    def loss(self, batch: TokenBatch) -> tuple[Tensor, Tensor]:
-        """Cross-entropy a part [P] (train on their sum) and accuracy a part [P]."""
-        losses, accuracies = [], []
-        for logits, target in zip(self(batch), self.targets(batch)):
-            losses.append(F.cross_entropy(logits.flatten(0, 1), target.flatten()))
-            real = target != IGNORE
-            accuracies.append((logits.argmax(-1) == target)[real].float().mean())
-        return torch.stack(losses), torch.stack(accuracies)
-
-    def load_backbone(self, folder: str | Path) -> None:
-        """Fill the text rows and all layers from an mBART folder; new rows stay as they are.
-
-        Raises `soke.files.MissingAssetError` without weights, ``ValueError`` where names or shapes
-        do not fit.
-        """
-        state = _read_weights(Path(folder))
-        table = state.pop("model.shared.weight")
-        if table.shape[0] != self.vocabulary.text_size:
-            raise ValueError(
-                f"{folder}: the embedding has {table.shape[0]} rows but map_ids.pkl names "
-                f"{self.vocabulary.text_size}"
-            )
-        bias = state.pop("final_logits_bias", torch.zeros(1, len(table)))
-        copies = ("model.encoder.embed_tokens.weight", "model.decoder.embed_tokens.weight")
-        for name in (*copies, "lm_head.weight"):
-            state.pop(name, None)
-        own = {f"model.{key}" for key in self.backbone.state_dict()} - {"model.shared.weight"}
-        if own != set(state):
-            raise ValueError(
-                f"{folder} does not fit: missing {sorted(own - set(state))[:5]}, unexpected "
-                f"{sorted(set(state) - own)[:5]}"
-            )
-        with torch.no_grad():
-            self.table[: len(table)] = table
-            self.bias[: len(table)] = bias[0, : len(table)]
-        state = {key.removeprefix("model."): value for key, value in state.items()}
-        self.backbone.load_state_dict({**state, "shared.weight": self.table.data})
+        first = batch.sign_language[:, None].expand(-1, len(self.vocabulary.parts))
+        return _part_targets(self.vocabulary, batch, first)
 
 
-def read_config(folder: str | Path) -> MBartConfig:
-    """The ``config.json`` of an mBART folder."""
-    path = require(
-        Path(folder) / "config.json",
-        "The mBART configuration",
-        "Put a trimmed mBART there, or run `python -m prepare.small_mbart` for the demo",
-    )
-    return MBartConfig.from_json_file(str(path))
+class PartGenerator(Generator):
+    """A pass a part over the same weights and the same text, each with its own start token.
+
+    A part never learns what the others said. The passes go through the decoder as one batch.
+    """
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        config: MBartConfig,
+        fusion: str = "table",
+        label_smoothing: float = 0.0,
+    ) -> None:
+        super().__init__(vocabulary, config, fusion, label_smoothing)
+        self.streams = len(vocabulary.parts)
+
+    def start(self, sign_language: Tensor) -> Tensor:
+        return self.embed_target(self.vocabulary.language_rows(sign_language))
+
+    def decoder_input(self, batch: TokenBatch) -> Tensor:
+        motion = self.vocabulary.motion_rows(batch.tokens)
+        first = self.vocabulary.language_rows(batch.sign_language)
+        return self.embed_target(framed(motion, _lengths(batch), first).transpose(1, 2))
+
+    def part_states(self, states: Tensor) -> list[Tensor]:
+        return list(states.unbind(dim=1))
+
+    def targets(self, batch: TokenBatch) -> list[Tensor]:
+        first = self.vocabulary.language_rows(batch.sign_language)
+        return _part_targets(self.vocabulary, batch, first)
 
 
-def _read_weights(folder: Path) -> dict[str, Tensor]:
-    if (folder / "model.safetensors").exists():
-        return safetensors.torch.load_file(folder / "model.safetensors")
-    if (folder / "pytorch_model.bin").exists():
-        return torch.load(folder / "pytorch_model.bin", map_location="cpu", weights_only=True)
-    raise MissingAssetError(
-        "The mBART weights",
-        folder / "model.safetensors (or pytorch_model.bin)",
-        "Put the trimmed mBART there, or train from scratch with model.generator.pretrained=false",
-    )
+class FlattenGenerator(Generator):
+    """One stream, part by part within a step, so that a part knows those before it.
+
+    It takes as many decoder steps a frame as there are parts. The head of a place in the stream is
+    that of the part whose turn it is, ``</s>`` and the closing language token included.
+    """
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        config: MBartConfig,
+        fusion: str = "table",
+        label_smoothing: float = 0.0,
+    ) -> None:
+        super().__init__(vocabulary, config, fusion, label_smoothing)
+        self.passes = len(vocabulary.parts)
+
+    def start(self, sign_language: Tensor) -> Tensor:
+        return self.embed_target(sign_language)[:, None]
+
+    def decoder_input(self, batch: TokenBatch) -> Tensor:
+        motion = self.vocabulary.motion_rows(batch.tokens).flatten(1)
+        lengths = _lengths(batch) * self.passes
+        return self.embed_target(framed(motion, lengths, batch.sign_language))[:, None]
+
+    def part_states(self, states: Tensor) -> list[Tensor]:
+        return [states[:, 0, p :: self.passes] for p in range(self.passes)]
+
+    def targets(self, batch: TokenBatch) -> list[Tensor]:
+        parts, lengths = self.vocabulary.parts, _lengths(batch) * self.passes
+        # In each head the shared rows lie behind its codes.
+        codes = torch.tensor([part.codebook_size for part in parts], device=lengths.device)
+        turns = torch.arange(batch.tokens.shape[1] * self.passes + 2, device=lengths.device)
+        behind = codes[turns % self.passes]
+        language = _shared_index(self.vocabulary, batch.sign_language)
+        stream = closed(batch.tokens.flatten(1), lengths, behind, language)
+        return [stream[:, p :: self.passes] for p in range(self.passes)]
+
+
+#: The decoders by the name that the configuration gives them.
+GENERATORS: dict[str, type[Generator]] = {
+    "multi_head": MultiHeadGenerator,
+    "part": PartGenerator,
+    "flatten": FlattenGenerator,
+}
+
+
+def framed(rows: Tensor, lengths: Tensor, first: Tensor) -> Tensor:
+    """Put ``first`` [B, ...] before and ``</s>`` behind the real rows [B, N, ...]: [B, N + 2, ...].
+
+    What lies behind the first ``lengths`` [B] rows becomes padding.
+    """
+    size, steps = rows.shape[:2]
+    result = rows.new_full((size, steps + 2, *rows.shape[2:]), PAD)
+    places = torch.arange(steps, device=rows.device)
+    real = places < lengths[:, None]
+    result[:, 1:-1] = rows.where(real.view(size, steps, *[1] * (rows.ndim - 2)), PAD)
+    result[:, 0] = first
+    result[torch.arange(size, device=rows.device), lengths + 1] = EOS
+    return result
+
+
+def closed(codes: Tensor, lengths: Tensor, behind: Tensor, language: Tensor) -> Tensor:
+    """Real codes [B, N], then ``</s>`` and the language token, then -100: [B, N + 2].
+
+    Behind the codes of the head at a place [N + 2] lie the shared rows, among which the language
+    token is the one at ``language`` [B].
+    """
+    size, steps = codes.shape
+    target = codes.new_full((size, steps + 2), IGNORE)
+    real = torch.arange(steps, device=codes.device) < lengths[:, None]
+    target[:, :steps] = codes.masked_fill(~real, IGNORE)
+    clips = torch.arange(size, device=codes.device)
+    target[clips, lengths] = behind[lengths] + EOS
+    target[clips, lengths + 1] = behind[lengths + 1] + language
+    return target
+
+
+def _lengths(batch: TokenBatch) -> Tensor:
+    return batch.token_mask.sum(dim=1)
+
+
+def _shared_index(vocabulary: Vocabulary, rows: Tensor) -> Tensor:
+    """Where language rows [B] stand among the rows that all heads share."""
+    shared = torch.tensor(vocabulary.shared_head_rows(), device=rows.device)
+    return (rows[:, None] == shared).int().argmax(dim=1)
+
+
+def _part_targets(vocabulary: Vocabulary, batch: TokenBatch, languages: Tensor) -> list[Tensor]:
+    """Targets of heads that speak at every step; ``languages`` [B, P] close the sequences."""
+    lengths, targets = _lengths(batch), []
+    for p, part in enumerate(vocabulary.parts):
+        behind = lengths.new_full((batch.tokens.shape[1] + 2,), part.codebook_size)
+        language = _shared_index(vocabulary, languages[:, p])
+        targets.append(closed(batch.tokens[..., p], lengths, behind, language))
+    return targets

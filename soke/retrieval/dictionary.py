@@ -3,74 +3,151 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from soke.files import atomic_path, require
 from soke.parts import PartTable
+from soke.retrieval.words import cut
+
+log = logging.getLogger(__name__)
 
 
 class SignDictionary:
-    """Words and the motion tokens of their signs, ``{word: [n, P]}``."""
+    """Words and the motion tokens of their signs, ``{entry: [n, P]}``.
 
-    def __init__(self, entries: Mapping[str, np.ndarray]) -> None:
+    ``entries`` holds all of them as written, in the order of the file. `find` compares folded
+    words, so that "Straße", "STRAẞE" and "straße" are one; of entries that differ in nothing else
+    the first is found, and a warning names both (``where`` is the file).
+    """
+
+    def __init__(self, entries: Mapping[str, np.ndarray], where: str = "the dictionary") -> None:
         self.entries = dict(entries)
+        self._by_words: dict[tuple[str, ...], str] = {}
+        for entry in self.entries:
+            words = entry_words(entry)
+            if not words:
+                log.warning("%s: entry %r has no letter or digit: no text finds it", where, entry)
+                continue
+            first = self._by_words.setdefault(words, entry)
+            if first != entry:
+                log.warning("%s: %r is %r in another case or spelling and is not used",
+                            where, entry, first)  # fmt: skip
 
     @classmethod
     def load(cls, path: str | Path, parts: PartTable) -> SignDictionary:
-        """Read ``word -> {part name: [tokens]}``.
+        """Read ``entry -> {part name: [tokens]}``.
 
         Raises `soke.files.MissingAssetError` when there is no such file, and ``ValueError`` that
-        names the entry for missing parts, lists of unequal length or unknown codes.
+        names the file, and where it lies in one, the entry: not JSON, an empty or repeated name,
+        parts that are missing or not in the table, lists of unequal or no length, and tokens that
+        are not whole numbers of the part's codebook.
         """
         path = require(
             path,
             "The sign dictionary",
-            "`python -m get_motion_code --cfg ... --nodebug` makes it from isolated signs; "
+            "`python -m prepare.build_dictionary --cfg ...` makes it from isolated signs; "
             "RETRIEVAL.MAX_KEYWORDS=0 does without",
         )
-        entries = {}
-        for word, codes in json.loads(path.read_text(encoding="utf-8")).items():
-            entries[word] = cls._entry(f"{path}: entry {word!r}", codes, parts)
-        return cls(entries)
-
-    @staticmethod
-    def _entry(where: str, codes: Mapping[str, list[int]], parts: PartTable) -> np.ndarray:
-        missing = [name for name in parts.names if name not in codes]
-        if missing:
-            raise ValueError(f"{where} has no tokens for the parts {missing}")
-        lengths = {name: len(codes[name]) for name in parts.names}
-        if len(set(lengths.values())) != 1 or not min(lengths.values()):
-            raise ValueError(f"{where} needs lists of one length above 0, it has {lengths}")
-        for part in parts:
-            wrong = [code for code in codes[part.name] if not 0 <= code < part.codebook_size]
-            if wrong:
-                raise ValueError(
-                    f"{where} has codes {wrong} of part {part.name!r}, whose codebook has "
-                    f"{part.codebook_size}"
-                )
-        return np.stack([np.asarray(codes[name], dtype=np.int64) for name in parts.names], axis=1)
+        content = read_json_object(path, "sign dictionary")
+        if any(not entry.strip() for entry in content):
+            raise ValueError(f"{path} has an entry without a name")
+        entries = {
+            entry: _tokens(f"{path}: entry {entry!r}", codes, parts)
+            for entry, codes in content.items()
+        }
+        return cls(entries, str(path))
 
     def save(self, path: str | Path, parts: PartTable) -> None:
-        """Write the format that `load` reads."""
+        """Write the format that `load` reads, sorted."""
         content = {
-            word: {name: tokens[:, p].tolist() for p, name in enumerate(parts.names)}
-            for word, tokens in sorted(self.entries.items())
+            entry: {name: tokens[:, p].tolist() for p, name in enumerate(parts.names)}
+            for entry, tokens in sorted(self.entries.items())
         }
         with atomic_path(path) as temporary:
             temporary.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
 
+    def merged(self, other: SignDictionary) -> SignDictionary:
+        """This dictionary and those entries of another (of the same tokenizer) that it lacks."""
+        added = {
+            entry: tokens for entry, tokens in other.entries.items() if self.find(entry) is None
+        }
+        return SignDictionary({**self.entries, **added})
+
+    def find(self, word: str) -> str | None:
+        """The entry that says ``word``, as it is written in the file; None if there is none."""
+        return word if word in self.entries else self._by_words.get(entry_words(word))
+
+    def searched(self) -> dict[tuple[str, ...], str]:
+        """The entries that a search can find, by their folded words."""
+        return dict(self._by_words)
+
     def __contains__(self, word: str) -> bool:
-        return word in self.entries
+        return self.find(word) is not None
 
     def __len__(self) -> int:
         return len(self.entries)
 
-    def lookup(self, word: str, max_tokens: int) -> np.ndarray:
+    def lookup(self, entry: str, max_tokens: int) -> np.ndarray:
         """The sign's tokens [n, P], thinned evenly to at most ``max_tokens`` steps."""
-        tokens = self.entries[word]
+        tokens = self.entries[entry]
         if len(tokens) > max_tokens:
             tokens = tokens[np.linspace(0, len(tokens) - 1, max_tokens, dtype=int)]
         return tokens
+
+
+def entry_words(entry: str) -> tuple[str, ...]:
+    """The folded words of an entry; two entries with the same ones are one to the search."""
+    return tuple(word.key for word in cut(entry))
+
+
+def read_json_object(path: Path, what: str) -> dict[str, object]:
+    """A JSON file that holds an object. Raises ``ValueError`` that names file and fault."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} cannot be read as a {what}: {error}") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} is no {what}: it holds a {type(content).__name__}, not an object")
+    return content
+
+
+def _unique(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"{name!r} is there twice")
+        found[name] = value
+    return found
+
+
+def _tokens(where: str, codes: object, parts: PartTable) -> np.ndarray:
+    """One entry of the file as an array [n, P]."""
+    if not isinstance(codes, dict):
+        raise ValueError(f"{where} has to be an object with a list for each part")
+    missing = [name for name in parts.names if name not in codes]
+    if missing:
+        raise ValueError(f"{where} has no tokens for the parts {missing}")
+    unknown = [name for name in codes if name not in parts.names]
+    if unknown:
+        raise ValueError(
+            f"{where} has tokens for {unknown}; the part table has {parts.names}. Was it made with "
+            "another one?"
+        )
+    for name, column in codes.items():
+        if not isinstance(column, list) or any(type(code) is not int for code in column):
+            raise ValueError(f"{where}: part {name!r} has to be a list of whole numbers")
+    lengths = {name: len(codes[name]) for name in parts.names}
+    if len(set(lengths.values())) != 1 or not min(lengths.values()):
+        raise ValueError(f"{where} needs lists of one length above 0, it has {lengths}")
+    for part in parts:
+        wrong = [code for code in codes[part.name] if not 0 <= code < part.codebook_size]
+        if wrong:
+            raise ValueError(
+                f"{where} has codes {wrong[:5]} of part {part.name!r}, whose codebook has "
+                f"{part.codebook_size}"
+            )
+    return np.stack([np.asarray(codes[name], dtype=np.int64) for name in parts.names], axis=1)

@@ -99,6 +99,26 @@ def test_a_recording_in_one_file_is_numbered_from_0(write_corpus):
     assert dropped == {"fewer than half of the frames": 1}
 
 
+@pytest.mark.parametrize("damage", ["content", "folder in its place", "no folder of frames"])
+def test_a_recording_that_cannot_be_read_is_left_out(write_corpus, damage):
+    corpus = write_corpus("csl")
+    corpus.write_frames("good", motion(6))
+    if damage == "no folder of frames":
+        broken = corpus.folder("rec")
+        broken.parent.mkdir(parents=True, exist_ok=True)
+        broken.write_text("a file")  # listing it raises NotADirectoryError
+    else:
+        broken = corpus.write_clip("rec", motion(10))
+        broken.write_bytes(b"no pickle")
+    if damage == "folder in its place":
+        broken.unlink()
+        broken.mkdir()  # opening it raises IsADirectoryError
+    signs, dropped = listed(corpus, [sign("s1", 2, 5, "rec"), sign("good")])
+    assert [s.name for s in signs] == ["good"]
+    assert dropped == {"damaged poses": 1}
+    assert str(broken) in dropped.faults[0]
+
+
 def test_a_missing_or_damaged_list_is_named(write_corpus):
     corpus = write_corpus("csl")
     with pytest.raises(

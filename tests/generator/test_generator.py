@@ -7,7 +7,7 @@ from transformers import MBartForConditionalGeneration
 from soke.generator import MultiHeadGenerator, generate
 from soke.generator.vocabulary import EOS
 from soke.structures import TokenSample
-from tests.helpers import small_config, small_generator
+from tests.helpers import small_config, small_generator, token_samples
 
 
 @pytest.fixture(scope="module")
@@ -15,21 +15,9 @@ def built(tmp_path_factory):
     return small_generator(tmp_path_factory.mktemp("mbart"))
 
 
-def samples(count=5, seed=0):
-    draw = np.random.default_rng(seed)
-    texts = ["the quick fox", "schöne grüße", "jumps", "今天天气很好", "the brown fox jumps"]
-    corpora = ["how2sign", "phoenix", "how2sign", "csl", "how2sign"]
-    sizes = [16, 8, 12]
-    return [
-        TokenSample(f"c{i}", corpora[i % 5], texts[i % 5],
-                    np.stack([draw.integers(0, s, 4 + 3 * i) for s in sizes], axis=1))
-        for i in range(count)
-    ]  # fmt: skip
-
-
 def test_source_holds_text_signs_and_languages(built):
     _, prompts = built
-    batch = prompts(samples())
+    batch = prompts(token_samples())
     assert batch.keywords[0] == ("fox",) and batch.keywords[1] == ()
     rows = batch.source[0][batch.source_mask[0]].tolist()
     vocabulary = prompts.vocabulary
@@ -51,38 +39,38 @@ def test_a_long_source_drops_signs_before_text(built):
 
 def test_targets_follow_the_inputs(built):
     model, prompts = built
-    batch = prompts(samples())
-    rows, mask = model.decoder_input(batch)
+    batch = prompts(token_samples())
+    inputs = model.decoder_input(batch)
     heads = prompts.vocabulary.head_rows()
-    for p, target in enumerate(model.targets(batch)):
-        for b in range(len(batch.names)):
-            n = int(batch.token_mask[b].sum())
+    for b, n in enumerate(batch.token_mask.sum(dim=1).tolist()):
+        language = int(batch.sign_language[b])
+        motion = prompts.vocabulary.motion_rows(batch.tokens[b, :n]).tolist()
+        read = torch.tensor([[language] * 3, *motion, [EOS] * 3])
+        torch.testing.assert_close(inputs[b, 0, : n + 2], model.fuse(read))
+        for p, target in enumerate(model.targets(batch)):
             said = heads[p][target[b, : n + 2]].tolist()
-            motion = prompts.vocabulary.motion_rows(batch.tokens[b, :n])[:, p].tolist()
-            language = int(batch.sign_language[b])
-            assert said == [*motion, EOS, language]
-            assert rows[b, : n + 2, p].tolist() == [language, *motion, EOS]
+            assert said == [*(row[p] for row in motion), EOS, language]
             assert (target[b, n + 2 :] == -100).all()
-            assert mask[b].sum() == n + 2
 
 
 def test_sliced_heads_equal_the_whole_table(built):
     model, prompts = built
-    batch = prompts(samples(2))
-    rows, mask = model.decoder_input(batch)
+    model.bias.data.normal_()
+    batch = prompts(token_samples(2))
     states = model.encode(batch.source, batch.source_mask)
     hidden = model.backbone.decoder(
-        inputs_embeds=model.fuse(rows), attention_mask=mask, encoder_hidden_states=states,
+        inputs_embeds=model.decoder_input(batch)[:, 0], encoder_hidden_states=states,
         encoder_attention_mask=batch.source_mask,
     ).last_hidden_state  # fmt: skip
     everything = hidden @ model.table.T + model.bias
     for logits, head in zip(model(batch), prompts.vocabulary.head_rows()):
         torch.testing.assert_close(logits, everything[..., head], atol=1e-4, rtol=1e-4)
+    model.bias.zero_()
 
 
 def test_loss_of_a_clip_does_not_depend_on_padding(built):
     model, prompts = built
-    clips = samples()
+    clips = token_samples()
     together = model(prompts(clips))
     for i, clip in enumerate(clips):
         alone = model(prompts([clip]))
@@ -90,58 +78,11 @@ def test_loss_of_a_clip_does_not_depend_on_padding(built):
             torch.testing.assert_close(a[0], b[i, : a.shape[1]], atol=2e-4, rtol=1e-4)
 
 
-def naive(model, batch, max_steps, min_steps):
-    """Greedy decoding that reads the whole prefix again at every step."""
-    vocabulary = model.vocabulary
-    rows = batch.sign_language[:, None, None].expand(1, 1, len(vocabulary.parts))
-    states = model.encode(batch.source, batch.source_mask)
-    out = []
-    for step in range(max_steps):
-        hidden = model.backbone.decoder(
-            inputs_embeds=model.fuse(rows), encoder_hidden_states=states,
-            encoder_attention_mask=batch.source_mask, use_cache=False,
-        ).last_hidden_state[:, -1]  # fmt: skip
-        logits = [(hidden @ w.T + b)[0] for w, b in model.heads(codes_only=True)]
-        if step >= min_steps and logits[0].argmax() == len(logits[0]) - 1:
-            break
-        tokens = torch.stack([scores[:-1].argmax() for scores in logits])
-        out.append(tokens)
-        rows = torch.cat([rows, vocabulary.motion_rows(tokens)[None, None]], dim=1)
-    return torch.stack(out)
-
-
-def test_cached_decoding_equals_reading_the_prefix_again_and_ignores_the_batch(built):
-    model, prompts = built
-    clips = samples(5)
-    lengths = set()
-    for bias in (0.0, 4.0):  # with some of the clips ending early
-        model.bias.data[EOS] = bias
-        together = generate(model, prompts(clips), max_steps=20, min_steps=2)
-        order = [3, 1, 4, 0, 2]
-        shuffled = generate(model, prompts([clips[i] for i in order]), 20, 2)
-        for i, clip in enumerate(clips):
-            alone = generate(model, prompts([clip]), 20, 2)[0]
-            assert torch.equal(together[i], alone)
-            assert torch.equal(shuffled[order.index(i)], alone)
-            assert torch.equal(naive(model, prompts([clip]), 20, 2), alone)
-            lengths.add(len(alone))
-    model.bias.data[EOS] = 0
-    assert len(lengths) > 1, "the test needs clips that end at different steps"
-
-
-def test_every_part_says_its_own_codes_only(built):
-    model, prompts = built
-    for tokens in generate(model, prompts(samples()), max_steps=30, min_steps=5):
-        assert 5 <= len(tokens) <= 30
-        sizes = torch.tensor([part.codebook_size for part in model.vocabulary.parts])
-        assert (tokens >= 0).all() and (tokens < sizes).all()
-
-
 def test_it_learns_two_sentences(built):
     _, prompts = built
     torch.manual_seed(0)
     model = MultiHeadGenerator(prompts.vocabulary, small_config(prompts.vocabulary.text_size))
-    clips = samples(2)
+    clips = token_samples(2)
     optimizer = torch.optim.AdamW(model.parameters(), 5e-3)
     batch = prompts(clips)
     for _ in range(120):
@@ -159,7 +100,6 @@ def test_pretrained_weights_fill_text_rows_and_layers(built, tmp_path):
     source = MBartForConditionalGeneration(small_config(size)).eval()
     source.final_logits_bias.normal_()
     fresh = MultiHeadGenerator(prompts.vocabulary, small_config(size)).eval()
-    before = fresh.table[size:].clone()
     state = {key: value.contiguous() for key, value in source.state_dict().items()}
     torch.save(state, tmp_path / "pytorch_model.bin")
     fresh.load_backbone(tmp_path)
@@ -167,7 +107,8 @@ def test_pretrained_weights_fill_text_rows_and_layers(built, tmp_path):
     mask = torch.ones_like(ids)
     theirs = source.model.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
     torch.testing.assert_close(fresh.encode(ids, mask.bool()), theirs, atol=1e-5, rtol=1e-5)
-    assert torch.equal(fresh.table[size:], before)
+    text, new = fresh.table[:size].detach(), fresh.table[size:].detach()
+    assert (text.mean() - new.mean()).abs() < 0.01 and 0.8 < new.std() / text.std() < 1.25
     assert torch.equal(fresh.bias[:size], source.final_logits_bias[0])
 
     (tmp_path / "pytorch_model.bin").unlink()

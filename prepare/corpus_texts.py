@@ -1,0 +1,53 @@
+"""What the generator reads: the texts of a configuration's data sets, and the words around them."""
+
+from __future__ import annotations
+
+import logging
+
+from omegaconf import DictConfig
+
+from soke import build
+from soke.config import plain
+from soke.generator.prompts import TEXT_SLOT
+from soke.retrieval import clean
+
+log = logging.getLogger(__name__)
+
+
+def training_texts(config: DictConfig) -> list[str]:
+    """The texts of the training split of every corpus that is there, spelled as it is read.
+
+    Also of corpora that are not chosen now: they may be later.
+    """
+    texts = []
+    for corpus in build.corpus_table(config).values():
+        source = build.clip_source(corpus, config.TRAIN.SPLIT)
+        if not source.annotation.exists():
+            log.info("%s: no texts, there is no %s", corpus.name, source.annotation)
+            continue
+        own = [clean(clip.text) for clip in source.list_clips()[0]]
+        log.info("%s: %d texts", corpus.name, len(own))
+        texts += [text.lower() for text in own] if corpus.lowercase else own
+    return texts
+
+
+def keyword_phrases(config: DictConfig) -> list[str]:
+    """What introduces a retrieved sign in each language, numbers filled in."""
+    signs = range(1, max(config.RETRIEVAL.MAX_KEYWORDS, 1) + 1)
+    return [
+        corpus.keyword_prompt.format(i=i)
+        for corpus in build.corpus_table(config).values()
+        for i in signs
+    ]
+
+
+def templates(config: DictConfig) -> list[str]:
+    """The prompt templates of all stages."""
+    stages = plain(config.PROMPTS).values()
+    return list(dict.fromkeys([TEXT_SLOT, *(template for stage in stages for template in stage)]))
+
+
+def text_languages(config: DictConfig) -> list[str]:
+    """mBART's codes of the languages in use."""
+    corpora = build.corpus_table(config).values()
+    return list(dict.fromkeys(corpus.text_language for corpus in corpora))

@@ -1,0 +1,84 @@
+"""The decoder's linear layers by products of 8-bit integers, for the CPU.
+
+A step of few clips waits for the weights to come from memory, and 8-bit products are many times as
+fast as those of floats. One byte a number is too coarse, though: on a small trained model it
+changed a token in every fifth clip. So weights (with a scale a row) and inputs (with a scale a
+sequence, so that a clip's result does not depend on its batch) are written in two digits of a byte
+each, and the four products of digits are added up. That is half the memory of float32, and tokens
+rarely change. It pays for large models; small ones are as fast without.
+
+The kernels are oneDNN's, which torch.compile uses too; the quantized tensor types of older versions
+of torch are not needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+
+from soke.generator.stepping import DecoderWeights
+
+#: Digits of inputs are unsigned with this zero point, from 1 to 255.
+_ZERO, _RANGE = 128, 127
+#: A second digit counts in steps of the first one's over this, so that it covers half a step.
+_FINER = 2 * _RANGE
+#: Packed decoders by network, with what tells whether its weights have changed since.
+_PACKED: WeakKeyDictionary[nn.Module, tuple[object, DecoderWeights]] = WeakKeyDictionary()
+
+
+class Int8Linear:
+    """Linear layers with the same input as one, whose weights are two int8 digits.
+
+    Raises ``ValueError`` for layers that are not on the CPU, and where torch lacks oneDNN.
+    """
+
+    def __init__(self, layers: Sequence[nn.Linear]) -> None:
+        weight = torch.cat([layer.weight.detach() for layer in layers]).float()  # [O, I]
+        if weight.device.type != "cpu":
+            raise ValueError(
+                f"int8 decoding runs on the CPU, and the generator is on {weight.device}: move it "
+                "there or leave int8 off"
+            )
+        if not torch.backends.mkldnn.is_available():
+            raise ValueError("int8 decoding needs a build of torch with oneDNN: leave int8 off")
+        # Older processors add two products in 16 bits, which seven bits of weight cannot overflow.
+        largest = 127 if torch.cpu._is_vnni_supported() else 63
+        scale = weight.abs().amax(dim=1).clamp(min=1e-12) / largest
+        steps = weight / scale[:, None]
+        first = steps.round()
+        second = (steps - first).mul_(2 * largest).round_()
+        digits = torch.cat([first, second]).to(torch.int8)  # [2 * O, I]
+        self.weight = torch.ops.onednn.qlinear_prepack(digits, None)
+        self.scale = torch.cat([scale, scale / (2 * largest)])
+        self.zeros = torch.zeros(len(self.scale), dtype=torch.int64)
+        self.bias = torch.cat([layer.bias.detach() for layer in layers]).float()
+
+    def __call__(self, x: Tensor) -> Tensor:
+        largest = x.abs().amax(dim=1, keepdim=True).clamp_(min=1e-12)  # [rows, 1]
+        steps = x * (_RANGE / largest)
+        first = steps.round()
+        second = (steps - first).mul_(_FINER)
+        digits = torch.cat([first, second]).add_(_ZERO).round_().to(torch.uint8)  # [2 * rows, I]
+        products = torch.ops.onednn.qlinear_pointwise(
+            digits, 1 / _RANGE, _ZERO, self.weight, self.scale, self.zeros,
+            None, 1.0, 0, torch.float32, "none", [], "",
+        )  # fmt: skip
+        coarse, fine = products.view(2, len(x), 2, -1).sum(dim=2)
+        return torch.addcmul(self.bias, coarse.add_(fine, alpha=1 / _FINER), largest)
+
+
+def int8_weights(decoder: nn.Module) -> DecoderWeights:
+    """The decoder's weights with int8 linear layers, packed once as long as they do not change.
+
+    Whether they have is told by torch's count of changes in place, which misses those made through
+    ``.data``.
+    """
+    state = tuple((p.data_ptr(), p._version) for p in decoder.parameters())
+    known = _PACKED.get(decoder)
+    if known is None or known[0] != state:
+        known = (state, DecoderWeights(decoder, torch.float32, Int8Linear))
+        _PACKED[decoder] = known
+    return known[1]

@@ -1,0 +1,222 @@
+"""What all generators share: one embedding table, mBART's layers, a head a part, loss and weights.
+
+How the parts go through the decoder is the matter of the subclasses in `soke.generator.model`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import MBartConfig, MBartModel
+
+from soke.generator.folder import backbone_state, fill
+from soke.generator.vocabulary import EOS, PAD, Vocabulary
+from soke.structures import TokenBatch
+
+IGNORE = -100
+#: Tables that may be parted from the shared one: the decoder's input and the heads.
+OWN_TABLES = ("decoder_table", "head")
+
+
+class Generator(nn.Module, ABC):
+    """mBART whose heads each see the rows of one part only.
+
+    ``config`` describes the architecture (its vocabulary size is that of the text rows); weights
+    are random until `load_backbone` or a checkpoint fills them. Embeddings are scaled by
+    sqrt(d_model) where the configuration says ``scale_embedding``, on both sides, explicitly here
+    rather than by whatever the installed transformers version does.
+
+    ``fusion`` is for decoders that add the parts' embeddings up: ``table`` takes the fusion weights
+    of the part table; ``learned`` starts from them and trains them as free numbers that need not
+    sum to one. Both keep them in the checkpoint under one name, so that either loads the other's.
+    """
+
+    #: Sequences of a clip that go through the decoder side by side.
+    streams: int = 1
+    #: Decoder steps that one step of all parts takes.
+    passes: int = 1
+    #: Whether one state serves all heads, after the parts' embeddings were added up.
+    fused: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        config: MBartConfig,
+        fusion: str = "table",
+        label_smoothing: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.vocabulary = vocabulary
+        if not 0 <= label_smoothing < 1:
+            raise ValueError(f"label_smoothing must be at least 0 and below 1: {label_smoothing}")
+        self.label_smoothing = label_smoothing
+        config = MBartConfig.from_dict({**config.to_dict(), "vocab_size": vocabulary.size})
+        config.pad_token_id, config.eos_token_id, config.bos_token_id = PAD, EOS, 0
+        self.backbone = MBartModel(config)
+        # One table: encoder and decoder are fed embeddings, so they need none of their own.
+        self.backbone.encoder.embed_tokens = None
+        self.backbone.decoder.embed_tokens = None
+        for name in OWN_TABLES:
+            self.register_module(name, None)
+        self.register_load_state_dict_pre_hook(_untie_as_stored)
+        self.scale = config.d_model**0.5 if config.scale_embedding else 1.0
+        self.register_buffer("bias", torch.zeros(vocabulary.size))
+        self._set_fusion(fusion)
+        rows = vocabulary.head_rows()
+        self._head_sizes = [len(head) for head in rows]
+        self.register_buffer("_head_rows", torch.cat(rows), persistent=False)
+
+    def _set_fusion(self, fusion: str) -> None:
+        kinds = ("table", "learned") if self.fused else ("table",)
+        if fusion not in kinds:
+            raise ValueError(f"{type(self).__name__} has fusion {kinds}, not {fusion!r}")
+        if not self.fused:
+            return
+        weights = torch.tensor(self.vocabulary.parts.fusion_weights)
+        if fusion == "learned":
+            self.fusion_weights = nn.Parameter(weights)
+        else:
+            self.register_buffer("fusion_weights", weights)
+
+    # Tables
+
+    @property
+    def table(self) -> Tensor:
+        """The embedding table [V, D]: the encoder's input and, unless untied, everything's."""
+        return self.backbone.shared.weight
+
+    def untie(self, *names: str) -> None:
+        """Give ``decoder_table`` or ``head`` a table of its own, a copy of the shared one.
+
+        It is trained by itself from then on. Do so before the optimizer is made.
+        """
+        for name in names:
+            if name not in OWN_TABLES:
+                raise ValueError(f"untie {' or '.join(OWN_TABLES)}, not {name!r}")
+            if getattr(self, name) is None:
+                copy = self.table.detach().clone()
+                setattr(self, name, nn.Embedding(*copy.shape, _weight=copy))
+
+    def heads(self, codes_only: bool = False) -> list[tuple[Tensor, Tensor]]:
+        """Weight and bias of each part's head, optionally cut to the part's codes and ``</s>``."""
+        table = self.table if self.head is None else self.head.weight
+        # One look-up for all heads: its gradient is as large as the table.
+        weights = F.embedding(self._head_rows, table).split(self._head_sizes)
+        biases = self.bias[self._head_rows].split(self._head_sizes)
+        heads = list(zip(weights, biases))
+        if codes_only:
+            for p, part in enumerate(self.vocabulary.parts):
+                rows = [*range(part.codebook_size), part.codebook_size + EOS]
+                heads[p] = (weights[p][rows], biases[p][rows])
+        return heads
+
+    def embed(self, rows: Tensor) -> Tensor:
+        """Scaled embeddings ``[..., D]`` of rows ``[...]`` for the encoder."""
+        return F.embedding(rows, self.table) * self.scale
+
+    def embed_target(self, rows: Tensor) -> Tensor:
+        """Scaled embeddings ``[..., D]`` of rows ``[...]`` for the decoder."""
+        table = self.table if self.decoder_table is None else self.decoder_table.weight
+        return F.embedding(rows, table) * self.scale
+
+    # The way through
+
+    @abstractmethod
+    def start(self, sign_language: Tensor) -> Tensor:
+        """What the decoder reads first [B, streams, D], from the sign languages' rows [B]."""
+
+    @abstractmethod
+    def decoder_input(self, batch: TokenBatch) -> Tensor:
+        """What the decoder reads under teacher forcing [B, streams, T, D]."""
+
+    @abstractmethod
+    def part_states(self, states: Tensor) -> list[Tensor]:
+        """For each part the states that its head reads [B, T_p, D], from [B, streams, T, D]."""
+
+    @abstractmethod
+    def targets(self, batch: TokenBatch) -> list[Tensor]:
+        """What each head should say, as indices of that head [B, T_p]; -100 is ignored."""
+
+    def encode(self, source: Tensor, mask: Tensor) -> Tensor:
+        """Encoder states [B, L, D] of source rows [B, L]."""
+        self.check_positions(source.shape[1], "The longest source")
+        return self.backbone.encoder(
+            inputs_embeds=self.embed(source), attention_mask=mask
+        ).last_hidden_state
+
+    def check_positions(self, count: int, what: str) -> None:
+        """Raise ``ValueError`` if there are fewer positions than ``what`` has tokens."""
+        limit = self.backbone.config.max_position_embeddings
+        if count > limit:
+            raise ValueError(
+                f"{what} has {count} tokens, but the model has positions for {limit} "
+                "(max_position_embeddings in its config.json): shorten it or use a model with more"
+            )
+
+    def states(self, batch: TokenBatch) -> list[Tensor]:
+        """For each part the decoder's states under teacher forcing [B, T_p, D]."""
+        memory, mask = self.encode(batch.source, batch.source_mask), batch.source_mask
+        inputs = self.decoder_input(batch)
+        size, streams, length, _ = inputs.shape
+        self.check_positions(length, "The longest target")
+        if streams > 1:
+            memory, mask = (x.repeat_interleave(streams, dim=0) for x in (memory, mask))
+        # No mask of the target: padding lies behind all that is real, and attention looks back.
+        states = self.backbone.decoder(
+            inputs_embeds=inputs.flatten(0, 1),
+            encoder_hidden_states=memory,
+            encoder_attention_mask=mask,
+            use_cache=False,
+        ).last_hidden_state
+        return self.part_states(states.view(size, streams, length, -1))
+
+    def forward(self, batch: TokenBatch) -> list[Tensor]:
+        """Logits of every step under teacher forcing, [B, T_p, V_p] a part."""
+        return [F.linear(x, *head) for x, head in zip(self.states(batch), self.heads())]
+
+    def loss(self, batch: TokenBatch) -> tuple[Tensor, Tensor]:
+        """Cross-entropy a part [P] (train on their sum) and accuracy a part [P].
+
+        Both are means over the real steps of the batch.
+        """
+        losses, accuracies = [], []
+        for states, target, head in zip(self.states(batch), self.targets(batch), self.heads()):
+            if states.device.type == "cpu":  # elsewhere the count of real steps is waited for
+                real = target != IGNORE
+                states, target = states[real], target[real]
+            logits, target = F.linear(states, *head).flatten(0, -2), target.flatten()
+            losses.append(
+                F.cross_entropy(
+                    logits, target, ignore_index=IGNORE, label_smoothing=self.label_smoothing
+                )
+            )
+            right = (logits.detach().argmax(dim=1) == target).sum()
+            accuracies.append(right / (target != IGNORE).sum())
+        return torch.stack(losses), torch.stack(accuracies)
+
+    # Weights
+
+    def checkpoint_activations(self) -> None:
+        """In training compute each layer again on the way back, which takes less memory."""
+        self.backbone.activation_checkpointing_enable({"use_reentrant": False})
+
+    def load_backbone(self, folder: str | Path) -> None:
+        """Fill all layers and the text rows from an mBART folder; new rows are drawn like these.
+
+        Raises `soke.files.MissingAssetError` without weights, ``ValueError`` where names or shapes
+        do not fit.
+        """
+        fill(self, backbone_state(folder, self.vocabulary), folder)
+
+
+def _untie_as_stored(
+    model: Generator, state: Mapping[str, Tensor], prefix: str, *_: object
+) -> None:
+    """A checkpoint with tables of their own loads into a model that was built tied."""
+    model.untie(*(name for name in OWN_TABLES if f"{prefix}{name}.weight" in state))

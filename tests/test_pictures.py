@@ -1,0 +1,184 @@
+"""Texts of one's own from the command line: what is written, under which names."""
+
+import logging
+import sys
+
+import numpy as np
+import pytest
+
+import vis_mesh
+from soke import pictures
+from soke.config import load_config
+from soke.data.motion_files import read_motion
+from soke.data.predictions import Prediction, prediction_path, read_predictions, write_prediction
+from soke.data.tokens import read_tokens
+from soke.film import note
+from soke.parts import PartTable
+from soke.pictures import ENDINGS, render_test_clips, render_texts
+from tests.helpers import THREE_PARTS
+from tests.runs import small_run
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    return small_run(tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture
+def filmed(monkeypatch):
+    """Calls of the renderer, which is slow, in place of videos."""
+    calls = []
+
+    def film(body, motions, *, path, **options):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"video")
+        path.with_suffix(".png").write_bytes(b"sheet")
+        calls.append({"path": path, "motions": motions, **options})
+        return path.with_suffix(".png")
+
+    monkeypatch.setattr("soke.api.film", film)
+    monkeypatch.setattr("soke.pictures.film", film)
+    return calls
+
+
+def run_verb(monkeypatch, small, *words):
+    monkeypatch.setattr(sys, "argv", ["vis_mesh", "--cfg", str(small), "--nodebug", *words])
+    vis_mesh.main()
+
+
+def test_a_text_becomes_tokens_parameters_and_a_video(small, tmp_path, filmed, monkeypatch, caplog):
+    with caplog.at_level(logging.INFO):
+        run_verb(monkeypatch, small, "--text", "the quick fox!", "--lang", "en", "--out",
+                 str(tmp_path))  # fmt: skip
+    folder = tmp_path / "text"
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == sorted(f"the_quick_fox-en{ending}" for ending in ENDINGS)
+    for name in names:
+        assert str(folder / name) in caplog.text
+    assert "'the quick fox!': retrieved fox; not found" in caplog.text
+
+    signed = read_motion(folder / "the_quick_fox-en.npz")
+    tokens = read_tokens(folder / "the_quick_fox-en.npy", PartTable.from_rows(THREE_PARTS))
+    np.testing.assert_array_equal(tokens, signed.tokens)
+    (call,) = filmed
+    np.testing.assert_allclose(call["motions"]["generated"], signed.motion, atol=1e-6)
+    assert call["caption"] == "the quick fox!" and call["fps"] == 24
+    assert call["note"].startswith("retrieved signs: fox")
+
+
+def test_a_file_of_texts(small, tmp_path, filmed, monkeypatch):
+    path = tmp_path / "texts.txt"
+    path.write_bytes("\ufeff# three\nschöne Grüße\n\nköln\r\naus köln\n".encode())
+    run_verb(monkeypatch, small, "--text_file", str(path), "--lang", "de", "--out", str(tmp_path))
+    assert [call["caption"] for call in filmed] == ["schöne Grüße", "köln", "aus köln"]
+    assert [call["path"].name for call in filmed] == [
+        "schöne_Grüße-de.mp4", "köln-de.mp4", "aus_köln-de.mp4"
+    ]  # fmt: skip
+    texts = [read_motion(call["path"].with_suffix(".npz")).text for call in filmed]
+    assert texts == ["schöne Grüße", "köln", "aus köln"]
+
+
+def test_nothing_is_written_over(small, tmp_path, filmed):
+    config = load_config(small)
+    first = render_texts(config, ["fox", "fox"], "en", tmp_path)
+    assert [path.name for path in first] == ["fox-en.mp4", "fox-en-2.mp4"]
+    before = {path: path.read_bytes() for path in (tmp_path / "text").iterdir()}
+    (tmp_path / "text" / "fox-en-3.npy").write_bytes(b"left by a run that was killed")
+    assert render_texts(config, ["fox"], "en", tmp_path)[0].name == "fox-en-4.mp4"
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_stopped_run_leaves_whole_files_only(small, tmp_path, monkeypatch):
+    def stopped(self, path, *_, **__):
+        raise KeyboardInterrupt
+
+    config = load_config(small)
+    monkeypatch.setattr("soke.film.render_clip", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        render_texts(config, ["fox"], "en", tmp_path)
+    left = sorted(path.name for path in (tmp_path / "text").iterdir())
+    assert left == ["fox-en.npy", "fox-en.npz"]
+    assert read_motion(tmp_path / "text" / "fox-en.npz").text == "fox"
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("hello", "hello"),
+        ("  a/b\\c:d*?  ", "a_b_c_d"),
+        ("../../etc/passwd", "etc_passwd"),
+        ("--cfg x", "cfg_x"),
+        ("今天天气很好。", "今天天气很好"),
+        ("Gru\u0308ße", "Grüße"),
+        ("x" * 10_000, "x" * 40),
+        ("🙂 . 🙂", "text"),
+        ("\U00020000" * 300, "\U00020000" * 40),
+    ],
+)
+def test_file_names_are_safe(text, name):
+    assert pictures._file_name(text) == name
+    assert len(f".{name}-zh-1000.12345678.npz".encode()) < 255
+
+
+def test_wrong_requests_are_refused_before_anything_is_loaded(small, monkeypatch):
+    monkeypatch.setattr("soke.pictures.build_signer", lambda *_: pytest.fail("loaded"))
+    config = load_config(small)
+    with pytest.raises(ValueError, match=r"--lang: \['en', 'zh', 'de'\]"):
+        render_texts(config, ["fox"], None)
+    with pytest.raises(ValueError, match="choose one of"):
+        render_texts(config, ["fox"], "fr")
+    with pytest.raises(ValueError, match="the text is empty"):
+        render_texts(config, ["fox", ""], "en")
+
+
+def test_a_file_in_another_encoding_names_its_line(small, tmp_path, monkeypatch):
+    path = tmp_path / "texts.txt"
+    path.write_bytes("gut\nschöne Grüße\n".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"texts\.txt, line 2: byte 4 .* not UTF-8"):
+        run_verb(monkeypatch, small, "--text_file", str(path), "--lang", "de")
+
+
+def test_the_note_names_what_was_retrieved_and_what_is_missing():
+    class Body:
+        name = "a body"
+
+    assert note((), (), Body) == "a body"
+    assert note(("fox", "h-i"), ("zebra",), Body) == (
+        "retrieved signs: fox, h-i  ·  not found: zebra  ·  a body"
+    )
+    many = note((), [f"w{i}" for i in range(30)], Body)
+    assert "w11 and 18 more" in many and "w12" not in many
+    assert note(("x" * 10_000,), (), Body) == f"retrieved signs: {'x' * 40}...  ·  a body"
+
+
+def test_a_prediction_without_keywords(tmp_path):
+    motion = np.zeros((4, 133), np.float32)
+    bare = Prediction("a", "csl", "b", (), np.zeros((1, 3), int), motion, motion)
+    write_prediction(prediction_path(tmp_path, "csl", "a"), bare)
+    (back,) = read_predictions(tmp_path, "csl")
+    assert back.keywords == back.missing == back.codes == ()
+
+
+def test_predictions_show_what_was_missing(small, tmp_path, filmed):
+    config = load_config(small, [f"TEST.FOLDER={tmp_path}"])
+    motion = np.zeros((4, 133), np.float32)
+    prediction = Prediction(
+        "clip/1", "csl", "今天", ("fox", "hi"), np.zeros((1, 3), int), motion, motion + 1, ("天",),
+        (np.ones((2, 3), int), np.full((4, 3), 5)),
+    )  # fmt: skip
+    results = tmp_path / "small"
+    path = prediction_path(results, "csl", "clip/1")
+    write_prediction(path, prediction)
+    (back,) = read_predictions(results, "csl")
+    assert back.missing == ("天",) and back.keywords == ("fox", "hi")
+    assert [codes.tolist() for codes in back.codes] == [[[1] * 3] * 2, [[5] * 3] * 4]
+    render_test_clips(config, "csl", ["clip/1"], tmp_path / "out")
+    (call,) = filmed
+    assert list(call["motions"]) == ["reference", "generated"]
+    assert call["path"].name == "clip_1.mp4" and "not found: 天" in call["note"]
+
+    with np.load(path) as file:  # as earlier versions wrote them
+        later = ("missing", "codes", "code_lengths")
+        np.savez(path, **{key: file[key] for key in file.files if key not in later})
+    (old,) = read_predictions(results, "csl")
+    assert old.missing == old.codes == () and old.keywords == ("fox", "hi")
