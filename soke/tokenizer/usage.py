@@ -28,10 +28,13 @@ class CodebookUse(torchmetrics.Metric):
         rows = tokens[mask] + torch.arange(parts, device=tokens.device) * most  # [N, P]
         self.counts += torch.bincount(rows.flatten(), minlength=parts * most).view(parts, most)
 
-    def compute(self) -> dict[str, Tensor]:
-        """``perplexity`` [P] and ``codes_used`` [P], the share of the codebook, 0 to 1."""
+    def compute(self) -> dict[str, list[Tensor]]:
+        """``perplexity`` and ``codes_used`` (the share of the codebook, 0 to 1), P numbers each.
+
+        Lists, since torchmetrics would make a number of the tensor of a single part.
+        """
         rows = [
             usage(counts[:size].double()) for counts, size in zip(self.counts, self.codebook_sizes)
         ]
         perplexity, used = zip(*rows)
-        return {"perplexity": torch.stack(perplexity), "codes_used": torch.stack(used)}
+        return {"perplexity": list(perplexity), "codes_used": list(used)}

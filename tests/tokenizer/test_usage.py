@@ -7,17 +7,17 @@ from scipy.stats import entropy
 from soke.tokenizer import CodebookUse
 
 
-def test_counts_of_all_batches_count_together():
-    sizes = [6, 3]
+@pytest.mark.parametrize("sizes", [[6, 3], [5], [4, 6, 3]])
+def test_counts_of_all_batches_count_together(sizes):
     use = CodebookUse(sizes)
     generator = torch.Generator().manual_seed(0)
-    seen = [[], []]
+    seen = [[] for _ in sizes]
     for length in (5, 9):
         tokens = torch.stack([torch.randint(n - 1, (2, length), generator=generator)
                               for n in sizes], dim=-1)  # fmt: skip
         mask = torch.arange(length) < torch.tensor([[length], [3]])
         use.update(tokens.masked_fill(~mask[..., None], -1), mask)
-        for p in range(2):
+        for p in range(len(sizes)):
             seen[p] += tokens[..., p][mask].tolist()
     result = use.compute()
     assert "counts" not in use.state_dict()  # nothing of it is in a checkpoint
