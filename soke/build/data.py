@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,6 +18,7 @@ from soke.build.process import run_directory
 from soke.config import DEBUG_CLIPS, build_row, plain
 from soke.data.annotations import SIGNS, Clip, Drops
 from soke.data.clips import (
+    OTHER_TEXT,
     Clips,
     Group,
     Summary,
@@ -114,8 +116,12 @@ def _read_group(config: DictConfig, corpus: Corpus, split: str) -> Group:
     """
     clips, dropped = list_or_open(config, clip_source(corpus, split))
     first = DEBUG_CLIPS if config.DEBUG else None
+    pattern = None if split == SIGNS else _text_pattern(config)
     if isinstance(clips, Shard):
-        return clips.group().first(first)
+        return clips.group().with_text(pattern).first(first)
+    if pattern is not None:
+        everything, clips = clips, [clip for clip in clips if pattern.search(clip.text)]
+        dropped[OTHER_TEXT] += len(everything) - len(clips)
     clips = clips[:first]
     where = describe_sources(clips)
     if not config.DATASET.CHECK_POSES:
@@ -127,6 +133,17 @@ def _read_group(config: DictConfig, corpus: Corpus, split: str) -> Group:
         found.gaps, found.missing, tuple(dropped.faults),
     )  # fmt: skip
     return Group(found.clips, found.lengths, summary)
+
+
+def _text_pattern(config: DictConfig) -> re.Pattern[str] | None:
+    if config.DATASET.TEXTS is None:
+        return None
+    try:
+        return re.compile(config.DATASET.TEXTS, re.IGNORECASE)
+    except re.error as error:
+        raise ValueError(
+            f"DATASET.TEXTS={config.DATASET.TEXTS!r} is no regular expression: {error}"
+        ) from None
 
 
 @rank_zero_only
@@ -232,7 +249,10 @@ def prompt_builder(config: DictConfig) -> PromptBuilder:
     )
     stage = config.TRAIN.STAGE if config.TRAIN.STAGE in config.PROMPTS else "lm_pretrain"
     templates = plain(config.PROMPTS[stage])
-    return PromptBuilder(vocabulary, chosen, search, generator.max_source, templates)
+    return PromptBuilder(
+        vocabulary, chosen, search, generator.max_source, templates, config.TRAIN.HIDE_TEXT,
+        config.TRAIN.HIDE_SIGNS,
+    )  # fmt: skip
 
 
 def token_data(config: DictConfig, prompts: PromptBuilder) -> SignDataModule:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -14,6 +15,8 @@ from rich.table import Table
 
 from soke.data.annotations import Clip
 from soke.files import atomic_path
+
+OTHER_TEXT = "text not asked for"  # why a clip is left out, beside other reasons
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,19 @@ class Group:
         lengths = None if self.lengths is None else self.lengths[:count]
         frames = None if lengths is None else int(lengths.sum())
         return Group(clips, lengths, replace(self.summary, kept=len(clips), frames=frames))
+
+
+    def with_text(self, pattern: re.Pattern[str] | None) -> Group:
+        """The clips whose text has a match; all of them where ``pattern`` is None."""
+        if pattern is None:
+            return self
+        chosen = np.array([bool(pattern.search(clip.text)) for clip in self.clips], dtype=bool)
+        clips = [self.clips[int(i)] for i in np.flatnonzero(chosen)]
+        lengths = None if self.lengths is None else self.lengths[chosen]
+        frames = None if lengths is None else int(lengths.sum())
+        dropped = {**self.summary.dropped, OTHER_TEXT: int((~chosen).sum())}
+        summary = replace(self.summary, kept=len(clips), frames=frames, dropped=dropped)
+        return Group(clips, lengths, summary)
 
 
 class Clips(Sequence[Clip]):

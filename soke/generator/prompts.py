@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 _ENDING = 2
 #: Why a sign was left out of the prompt.
 NO_ROOM = "no room in the prompt"
+#: What can be hidden in training.
+TEXT, SIGNS = "text", "signs"
 #: What a prompt template writes where the text goes.
 TEXT_SLOT = "<Caption_Placeholder>"
 
@@ -34,9 +36,12 @@ class PromptBuilder:
     itself brings what is left into Unicode's NFKC form.
 
     Several ``templates`` are drawn from at random in training, the first one is used elsewhere.
+    In training ``hide_text`` is the share of samples whose text becomes ``<mask>`` where signs were
+    retrieved, and ``hide_signs`` the share of those without signs, so that the generator learns to
+    do with either.
 
-    Raises ``ValueError`` for a template without exactly one slot for the text and a ``max_length``
-    without room for it. Calling it raises ``ValueError`` that names the clip for a text without
+    Raises ``ValueError`` for a template without exactly one slot for the text, a ``max_length``
+    without room for it and for shares that are none. Calling it raises ``ValueError`` that names the clip for a text without
     content, and for no samples.
     """
 
@@ -47,6 +52,8 @@ class PromptBuilder:
         search: KeywordSearch,
         max_length: int = 256,
         templates: Sequence[str] = (TEXT_SLOT,),
+        hide_text: float = 0.0,
+        hide_signs: float = 0.0,
     ) -> None:
         wrong = [template for template in templates if template.count(TEXT_SLOT) != 1]
         if wrong or not templates:
@@ -56,6 +63,14 @@ class PromptBuilder:
                 f"model.generator.max_source is {max_length}; it has to be above {_ENDING}, the "
                 "tokens behind the text"
             )
+        if not (hide_text >= 0 and hide_signs >= 0 and hide_text + hide_signs <= 1):
+            raise ValueError(
+                f"TRAIN.HIDE_TEXT is {hide_text} and TRAIN.HIDE_SIGNS {hide_signs}; they are "
+                "shares of the samples, at least 0 and at most 1 together"
+            )
+        if hide_text and vocabulary.mask_row is None:
+            raise ValueError("TRAIN.HIDE_TEXT needs a vocabulary with <mask>; this one has none")
+        self.hide_text, self.hide_signs = hide_text, hide_signs
         self.vocabulary, self.corpora, self.search = vocabulary, corpora, search
         self.max_length, self.templates = max_length, tuple(templates)
         self._cut_is_known = False
@@ -67,9 +82,16 @@ class PromptBuilder:
             raise ValueError(f"the clip {sample.name!r} of {corpus.name} has no text: it is empty")
         if corpus.lowercase:
             text = text.lower()
-        template = self.templates[int(sample.draw * len(self.templates))]
-        rows = self._fitting(template.replace(TEXT_SLOT, text), sample)
+        # One draw for both: its place among the templates, and its place within that template.
+        place, rest = divmod(sample.draw * len(self.templates), 1)
+        hidden = self._hidden(rest) if sample.draw else None
         retrieval = self.search(text, sample.corpus, sample.name)
+        if hidden == SIGNS:
+            retrieval = replace(retrieval, keywords=())
+        if hidden == TEXT and retrieval.keywords:
+            rows = [self.vocabulary.mask_row]
+        else:
+            rows = self._fitting(self.templates[int(place)].replace(TEXT_SLOT, text), sample)
         fitting = 0
         for keyword in retrieval.keywords:
             prompt = corpus.keyword_prompt.format(i=fitting + 1)
@@ -86,6 +108,12 @@ class PromptBuilder:
             dropped=retrieval.dropped + left,
         )
         return [*rows, EOS, self.vocabulary.text_languages[corpus.text_language]], retrieval
+
+    def _hidden(self, draw: float) -> str | None:
+        """What is hidden from the generator at a draw from [0, 1)."""
+        if draw < self.hide_text:
+            return TEXT
+        return SIGNS if draw < self.hide_text + self.hide_signs else None
 
     def _fitting(self, text: str, sample: TokenSample) -> list[int]:
         """The rows of a text, as many as there is room for."""

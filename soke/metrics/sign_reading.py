@@ -8,7 +8,7 @@ connected word recognition", IEEE TASSP 32(2), 1984) with a filler for rest and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numba import njit
@@ -102,6 +102,24 @@ def error_rate(read: Sequence[Sequence[str]], truth: Sequence[Sequence[str]]) ->
         raise ValueError("an error rate needs at least one true sign")
     pairs = zip(read, truth, strict=True)
     return sum(Levenshtein.distance(list(a), list(b)) for a, b in pairs) / signs
+
+
+def error_rate_of(
+    signs: Collection[str], read: Sequence[Sequence[str]], truth: Sequence[Sequence[str]]
+) -> float:
+    """Share of the true signs among ``signs`` that were missed or read as another sign.
+
+    Of all shortest ways to turn the truth into what was read one is taken. Raises ``ValueError``
+    where none of the signs occurs.
+    """
+    count = wrong = 0
+    for found, true in zip(read, truth, strict=True):
+        count += sum(sign in signs for sign in true)
+        for edit in Levenshtein.editops(list(true), list(found)):
+            wrong += edit.tag in ("replace", "delete") and true[edit.src_pos] in signs
+    if not count:
+        raise ValueError(f"none of the signs {sorted(signs)} is in the truth")
+    return wrong / count
 
 
 def _resample(frames: np.ndarray, length: int) -> np.ndarray:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from soke.generator import PromptBuilder, Vocabulary
-from soke.generator.prompts import NO_ROOM
+from soke.generator.prompts import NO_ROOM, TEXT_SLOT
 from soke.generator.vocabulary import EOS
 from soke.parts import PartTable
 from soke.retrieval import KeywordSearch, SignDictionary
@@ -179,3 +179,30 @@ def test_what_cannot_be_is_one_message(vocabulary):
     with pytest.raises(ValueError, match="above 2"):
         builder(vocabulary, max_length=2)
     assert builder(vocabulary, max_length=3)([sample("fox")]).source.shape == torch.Size([1, 3])
+
+
+def test_text_or_signs_can_be_hidden_in_training(vocabulary):
+    prompts = builder(vocabulary)
+    prompts = PromptBuilder(
+        vocabulary, prompts.corpora, prompts.search, templates=[TEXT_SLOT, f"sign {TEXT_SLOT}"],
+        hide_text=0.5, hide_signs=0.3,
+    )  # fmt: skip
+    plain = expected(vocabulary, "the fox", [0])
+    hidden = [vocabulary.mask_row, *plain[len(vocabulary.encode_text("the fox")) :]]
+    for draw, wanted in (
+        (0.0, plain),  # not in training
+        (0.01, hidden),
+        (0.24, hidden),
+        (0.26, expected(vocabulary, "the fox", [])),
+        (0.39, expected(vocabulary, "the fox", [])),
+        (0.41, plain),
+        (0.6, hidden),  # the other template
+        (0.8, expected(vocabulary, "sign the fox", [])),
+        (0.95, expected(vocabulary, "sign the fox", [0])),
+    ):
+        assert source(prompts([sample("the fox", draw=draw)])) == wanted, draw
+    # Without signs the text has to stay.
+    nothing = prompts([sample("grüße", "phoenix", draw=0.01)])
+    assert source(nothing) == expected(vocabulary, "grüße", [], "phoenix")
+    with pytest.raises(ValueError, match="at most 1 together"):
+        PromptBuilder(vocabulary, CORPORA, prompts.search, hide_text=0.7, hide_signs=0.7)

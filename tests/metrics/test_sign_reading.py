@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from soke.metrics.sign_reading import SignReader, error_rate
+from soke.metrics.sign_reading import SignReader, error_rate, error_rate_of
 
 ALPHABET = "ABCDEFGHIJKL"
 
@@ -138,6 +138,17 @@ def test_error_rate():
     assert error_rate([list("GOD")], ["GOOD"]) == 0.25
     assert error_rate([["A", "B", "C"]], [["D"]]) == 3
     assert error_rate([[], []], [["A"], []]) == 1
+
+
+def test_errors_on_some_signs():
+    truth = ["AVA", "BP", "CC"]
+    assert error_rate_of("VP", ["AVA", "BP", "CC"], truth) == 0
+    assert error_rate_of("VP", ["AUA", "BP", "DDD"], truth) == 0.5
+    assert error_rate_of("VP", ["AA", "BPP", "CC"], truth) == 0.5  # an extra sign is no miss
+    assert error_rate_of("VP", ["", "P", ""], truth) == 0.5
+    assert error_rate_of({"B", "C"}, [list("AVA"), list("XP"), []], truth) == 1
+    with pytest.raises(ValueError, match="none of the signs"):
+        error_rate_of("Z", truth, truth)
 
 
 def test_bad_input_is_named():
