@@ -2,10 +2,11 @@
 
 A step of few clips waits for the weights to come from memory, and 8-bit products are many times as
 fast as those of floats. One byte a number is too coarse, though: on a small trained model it
-changed a token in every fifth clip. So weights (with a scale a row) and inputs (with a scale a
-sequence, so that a clip's result does not depend on its batch) are written in two digits of a byte
-each, and the four products of digits are added up. That is half the memory of float32, and tokens
-rarely change. It pays for large models; small ones are as fast without.
+changed a token in every fifth clip. So inputs (with a scale a sequence, so that a clip's result
+does not depend on its batch) are written in two digits of a byte each, and so are weights (with a
+scale a row), except in the layers whose output is just added to a large sum, which have one; the
+products of digits are added up. Tokens rarely change then. It pays for large models; small ones are
+as fast without.
 
 The kernels are oneDNN's, which torch.compile uses too; the quantized tensor types of older versions
 of torch are not needed.
@@ -30,12 +31,12 @@ _PACKED: WeakKeyDictionary[nn.Module, tuple[object, DecoderWeights]] = WeakKeyDi
 
 
 class Int8Linear:
-    """Linear layers with the same input as one, whose weights are two int8 digits.
+    """Linear layers with the same input as one, whose weights have one or two int8 digits.
 
     Raises ``ValueError`` for layers that are not on the CPU, and where torch lacks oneDNN.
     """
 
-    def __init__(self, layers: Sequence[nn.Linear]) -> None:
+    def __init__(self, layers: Sequence[nn.Linear], added: bool = False) -> None:
         weight = torch.cat([layer.weight.detach() for layer in layers]).float()  # [O, I]
         if weight.device.type != "cpu":
             raise ValueError(
@@ -48,11 +49,13 @@ class Int8Linear:
         largest = 127 if torch.cpu._is_vnni_supported() else 63
         scale = weight.abs().amax(dim=1).clamp(min=1e-12) / largest
         steps = weight / scale[:, None]
-        first = steps.round()
-        second = (steps - first).mul_(2 * largest).round_()
-        digits = torch.cat([first, second]).to(torch.int8)  # [2 * O, I]
-        self.weight = torch.ops.onednn.qlinear_prepack(digits, None)
-        self.scale = torch.cat([scale, scale / (2 * largest)])
+        digits, scales = [steps.round()], [scale]
+        if not added:
+            digits.append((steps - digits[0]).mul_(2 * largest).round_())
+            scales.append(scale / (2 * largest))
+        self.digits, self.scale = len(digits), torch.cat(scales)
+        packed = torch.cat(digits).to(torch.int8)  # [digits * O, I]
+        self.weight = torch.ops.onednn.qlinear_prepack(packed, None)
         self.zeros = torch.zeros(len(self.scale), dtype=torch.int64)
         self.bias = torch.cat([layer.bias.detach() for layer in layers]).float()
 
@@ -66,7 +69,10 @@ class Int8Linear:
             digits, 1 / _RANGE, _ZERO, self.weight, self.scale, self.zeros,
             None, 1.0, 0, torch.float32, "none", [], "",
         )  # fmt: skip
-        coarse, fine = products.view(2, len(x), 2, -1).sum(dim=2)
+        if self.digits == 2:
+            coarse, fine = products.view(2, len(x), 2, -1).sum(dim=2)
+        else:
+            coarse, fine = products.chunk(2)
         return torch.addcmul(self.bias, coarse.add_(fine, alpha=1 / _FINER), largest)
 
 

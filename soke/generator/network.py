@@ -200,11 +200,23 @@ class Generator(nn.Module, ABC):
             accuracies.append(right / (target != IGNORE).sum())
         return torch.stack(losses), torch.stack(accuracies)
 
-    # Weights
+    # Layers
+
+    @property
+    def layers(self) -> list[nn.Module]:
+        """The layers of the encoder, then those of the decoder."""
+        return [*self.backbone.encoder.layers, *self.backbone.decoder.layers]
 
     def checkpoint_activations(self) -> None:
         """In training compute each layer again on the way back, which takes less memory."""
         self.backbone.activation_checkpointing_enable({"use_reentrant": False})
+
+    def compile_networks(self) -> None:
+        """Compile the layers in place (`torch.compile`); names in checkpoints stay as they are."""
+        for layer in self.layers:
+            layer.compile()
+
+    # Weights
 
     def load_backbone(self, folder: str | Path) -> None:
         """Fill all layers and the text rows from an mBART folder; new rows are drawn like these.

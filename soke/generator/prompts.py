@@ -38,7 +38,10 @@ class PromptBuilder:
     Several ``templates`` are drawn from at random in training, the first one is used elsewhere.
     In training ``hide_text`` is the share of samples whose text becomes ``<mask>`` where signs were
     retrieved, and ``hide_signs`` the share of those without signs, so that the generator learns to
-    do with either.
+    do with either. ``swap_codes`` is the share of samples in which codes of the retrieved signs
+    change places with other codes of their part, in the prompt and in the motion alike: what such a
+    sign looks like can then be known from the prompt alone, so that the generator learns to copy
+    it, and does so for signs that it has never seen.
 
     Raises ``ValueError`` for a template without exactly one slot for the text, a ``max_length``
     without room for it and for shares that are none. Calling it raises ``ValueError`` that names the clip for a text without
@@ -54,6 +57,7 @@ class PromptBuilder:
         templates: Sequence[str] = (TEXT_SLOT,),
         hide_text: float = 0.0,
         hide_signs: float = 0.0,
+        swap_codes: float = 0.0,
     ) -> None:
         wrong = [template for template in templates if template.count(TEXT_SLOT) != 1]
         if wrong or not templates:
@@ -68,15 +72,22 @@ class PromptBuilder:
                 f"TRAIN.HIDE_TEXT is {hide_text} and TRAIN.HIDE_SIGNS {hide_signs}; they are "
                 "shares of the samples, at least 0 and at most 1 together"
             )
+        if not 0 <= swap_codes <= 1:
+            raise ValueError(f"TRAIN.SWAP_CODES is {swap_codes}; it is a share, from 0 to 1")
         if hide_text and vocabulary.mask_row is None:
             raise ValueError("TRAIN.HIDE_TEXT needs a vocabulary with <mask>; this one has none")
-        self.hide_text, self.hide_signs = hide_text, hide_signs
+        self.hide_text, self.hide_signs, self.swap_codes = hide_text, hide_signs, swap_codes
         self.vocabulary, self.corpora, self.search = vocabulary, corpora, search
         self.max_length, self.templates = max_length, tuple(templates)
         self._cut_is_known = False
 
     def source(self, sample: TokenSample) -> tuple[list[int], Retrieval]:
         """Embedding rows of the source, and what was retrieved for it and fits in."""
+        rows, retrieval, _ = self._built(sample)
+        return rows, retrieval
+
+    def _built(self, sample: TokenSample) -> tuple[list[int], Retrieval, np.ndarray | None]:
+        """Source, retrieval, and the motion's tokens [S, P] if there are any."""
         corpus, text = self.corpora[sample.corpus], clean(sample.text)
         if not text:
             raise ValueError(f"the clip {sample.name!r} of {corpus.name} has no text: it is empty")
@@ -88,6 +99,7 @@ class PromptBuilder:
         retrieval = self.search(text, sample.corpus, sample.name)
         if hidden == SIGNS:
             retrieval = replace(retrieval, keywords=())
+        retrieval, tokens = self._swapped(sample, retrieval)
         if hidden == TEXT and retrieval.keywords:
             rows = [self.vocabulary.mask_row]
         else:
@@ -107,7 +119,34 @@ class PromptBuilder:
             keywords=retrieval.keywords[:fitting],
             dropped=retrieval.dropped + left,
         )
-        return [*rows, EOS, self.vocabulary.text_languages[corpus.text_language]], retrieval
+        rows += [EOS, self.vocabulary.text_languages[corpus.text_language]]
+        return rows, retrieval, tokens
+
+    def _swapped(
+        self, sample: TokenSample, retrieval: Retrieval
+    ) -> tuple[Retrieval, np.ndarray | None]:
+        """The retrieval and the motion's tokens, in some samples with codes that changed places."""
+        tokens, keywords = sample.tokens, retrieval.keywords
+        if not sample.draw or not self.swap_codes or tokens is None or not keywords:
+            return retrieval, tokens
+        draws = np.random.default_rng(int(sample.draw * 2**53))
+        if draws.random() >= self.swap_codes:
+            return retrieval, tokens
+        signs = np.concatenate([keyword.tokens for keyword in keywords])
+        places = []
+        for part, column in zip(self.vocabulary.parts, signs.T):
+            place = np.arange(part.codebook_size)
+            used = np.unique(column)
+            for code in used[draws.random(len(used)) < 0.5]:
+                other = draws.integers(part.codebook_size)
+                place[[code, other]] = place[[other, code]]
+            places.append(place)
+
+        def moved(codes: np.ndarray) -> np.ndarray:
+            return np.stack([place[column] for place, column in zip(places, codes.T)], axis=1)
+
+        keywords = tuple(replace(keyword, tokens=moved(keyword.tokens)) for keyword in keywords)
+        return replace(retrieval, keywords=keywords), moved(tokens)
 
     def _hidden(self, draw: float) -> str | None:
         """What is hidden from the generator at a draw from [0, 1)."""
@@ -131,17 +170,17 @@ class PromptBuilder:
     def __call__(self, samples: Sequence[TokenSample]) -> TokenBatch:
         if not samples:
             raise ValueError("no texts: a batch needs at least one sample")
-        built = [self.source(sample) for sample in samples]
+        built = [self._built(sample) for sample in samples]
         parts = len(self.vocabulary.parts)
         empty = torch.zeros(0, parts, dtype=torch.int64)
         tokens = [
-            empty if sample.tokens is None else torch.from_numpy(sample.tokens.astype(np.int64))
-            for sample in samples
+            empty if codes is None else torch.from_numpy(codes.astype(np.int64))
+            for _, _, codes in built
         ]
-        source, source_mask = _pad([torch.tensor(rows) for rows, _ in built], PAD)
+        source, source_mask = _pad([torch.tensor(rows) for rows, _, _ in built], PAD)
         padded, token_mask = _pad(tokens, 0)
         languages = self.vocabulary.sign_languages
-        retrievals = tuple(retrieval for _, retrieval in built)
+        retrievals = tuple(retrieval for _, retrieval, _ in built)
         return TokenBatch(
             names=tuple(sample.name for sample in samples),
             corpora=tuple(sample.corpus for sample in samples),

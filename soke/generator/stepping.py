@@ -15,8 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 Linear = Callable[[Tensor], Tensor]
-#: Packs layers that read the same input into one.
-PackLinear = Callable[[Sequence[nn.Linear]], Linear]
+#: Packs layers that read the same input into one; also told is whether their output is added to
+#: the sum that goes through all layers, which forgives more rounding than what attention compares.
+PackLinear = Callable[[Sequence[nn.Linear], bool], Linear]
 #: Steps that a cache has room for at first; it doubles when it is full.
 FIRST_STEPS = 64
 
@@ -73,7 +74,7 @@ class DecoderWeights:
     """
 
     def __init__(self, decoder: nn.Module, dtype: torch.dtype, pack: PackLinear | None = None):
-        def as_float(layers: Sequence[nn.Linear]) -> Linear:
+        def as_float(layers: Sequence[nn.Linear], added: bool = False) -> Linear:
             return FloatLinear(layers, dtype)
 
         pack = pack or as_float
@@ -87,17 +88,17 @@ class DecoderWeights:
             self.layers.append(
                 _Layer(
                     norm=_Norm(layer.self_attn_layer_norm),
-                    query_key_value=pack([own.q_proj, own.k_proj, own.v_proj]),
-                    out=pack([own.out_proj]),
+                    query_key_value=pack([own.q_proj, own.k_proj, own.v_proj], False),
+                    out=pack([own.out_proj], True),
                     cross_norm=_Norm(layer.encoder_attn_layer_norm),
-                    cross_query=pack([cross.q_proj]),
+                    cross_query=pack([cross.q_proj], False),
                     cross_key=as_float([cross.k_proj]),  # once a text
                     cross_value=as_float([cross.v_proj]),
-                    cross_out=pack([cross.out_proj]),
+                    cross_out=pack([cross.out_proj], True),
                     last_norm=_Norm(layer.final_layer_norm),
-                    up=pack([layer.fc1]),
+                    up=pack([layer.fc1], False),
                     activation=layer.activation_fn,
-                    down=pack([layer.fc2]),
+                    down=pack([layer.fc2], True),
                 )
             )
 
