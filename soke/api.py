@@ -136,7 +136,7 @@ class Signer:
         known = inspect.signature(iterate).parameters
         configured = {k: v for k, v in _bound(self._module.decode).items() if k in known}
         batch = self._batch(self._samples([text], lang))
-        tokenizer = self._module._tokenizer[0].to(self._module.device)
+        tokenizer = self._module.tokenizer
         steps = iterate(self._module.generator, batch, **{**configured, **decoding})
         return _stream(steps, StreamingDecoder(tokenizer, look_ahead), block)
 
@@ -213,7 +213,7 @@ def build_signer(config: DictConfig, run: Path | None = None) -> Signer:
         module,
         prompts,
         build.corpora(config),
-        module._body[0],
+        module.body,
         config.TEST.BATCH_SIZE,
         config.RENDER.FONT,
     )

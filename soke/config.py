@@ -30,6 +30,10 @@ SCHEMA = Path(__file__).parents[1] / "configs" / "default.yaml"
 STAGES = ("vae", "lm_pretrain", "lm_instruct")
 METRICS = ("ranks", "baselines", "reading")
 LOGGERS = ("tensorboard", "wandb")
+STRATEGIES = ("auto", "ddp", "fsdp")
+#: Weights and codebooks are kept in float32 in all of them.
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+_SHORT_PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 #: Sections whose keys are the user's own names.
 _OPEN_SECTIONS = ("CORPORA",)
 #: Keys of the method's public release that have no meaning here.
@@ -167,11 +171,22 @@ def _paths(config: DictConfig, prefix: str = "") -> list[str]:
 def _check_values(config: DictConfig) -> None:
     if config.TRAIN.STAGE not in STAGES:
         raise ConfigError(f"TRAIN.STAGE is {config.TRAIN.STAGE!r}; choose one of {list(STAGES)}")
-    for key in ("TRAIN.BATCH_SIZE", "TRAIN.END_EPOCH", "EVAL.BATCH_SIZE", "TEST.BATCH_SIZE",
-                "NUM_NODES", "LOGGER.VAL_EVERY_STEPS", "TEST.REPLICATION_TIMES"):  # fmt: skip
+    for key in ("TRAIN.BATCH_SIZE", "TRAIN.END_EPOCH", "TRAIN.ACCUMULATE", "EVAL.BATCH_SIZE",
+                "TEST.BATCH_SIZE", "NUM_NODES", "LOGGER.VAL_EVERY_STEPS",
+                "TEST.REPLICATION_TIMES"):  # fmt: skip
         value = OmegaConf.select(config, key)
         if not isinstance(value, int) or value < 1:
             raise ConfigError(f"{key} is {value!r}; it must be a whole number above 0")
+    precision = str(config.PRECISION)
+    config.PRECISION = _SHORT_PRECISIONS.get(precision, precision)
+    for key, known in (("PRECISION", PRECISIONS), ("TRAIN.STRATEGY", STRATEGIES)):
+        value = OmegaConf.select(config, key)
+        if value not in known:
+            raise ConfigError(f"{key} is {value!r}; choose one of {list(known)}")
+    for key in ("TRAIN.CHECKPOINT_ACTIVATIONS", "TRAIN.COMPILE"):
+        value = OmegaConf.select(config, key)
+        if not isinstance(value, bool):
+            raise ConfigError(f"{key} is {value!r}; it must be true or false")
     for key, known in (("METRIC.TYPE", METRICS), ("LOGGER.TYPE", LOGGERS)):
         names = OmegaConf.select(config, key)
         names = [names] if isinstance(names, str) else list(names)
@@ -227,14 +242,20 @@ def parse_command_line(
     known = tuple(f"{key}{end}" for key in OmegaConf.load(SCHEMA) for end in ".=")
     overrides = [word for word in arguments if word.startswith(known) and "=" in word]
     options = parser.parse_args([word for word in arguments if word not in overrides])
-    overrides += options.overrides
+    overrides += [*options.overrides, *as_overrides(options)]
+    return load_config(options.cfg, overrides, debug=False if options.nodebug else None), options
+
+
+def as_overrides(options: argparse.Namespace) -> list[str]:
+    """The options of `parse_command_line` that stand for configuration values, as ``KEY=VALUE``."""
+    overrides = []
     if options.batch_size is not None:
         overrides += [f"{section}.BATCH_SIZE={options.batch_size}" for section in ("TRAIN", "TEST")]
     if options.device is not None:
-        overrides.append(f"DEVICE={options.device}")
+        overrides.append(f"DEVICE=[{','.join(map(str, options.device))}]")
     if options.num_nodes is not None:
         overrides.append(f"NUM_NODES={options.num_nodes}")
-    return load_config(options.cfg, overrides, debug=False if options.nodebug else None), options
+    return overrides
 
 
 def plain(node: DictConfig | ListConfig) -> object:

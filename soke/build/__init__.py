@@ -1,8 +1,8 @@
 """From a configuration to objects.
 
-Besides the verbs and `soke.config`, only this package, `soke.tasks`, `soke.pictures` and
-`soke.codebook_pictures` read a configuration: the verbs share them, so that each of them stays a
-page. Everything below takes explicit arguments.
+Besides the verbs and `soke.config`, only this package, `soke.api`, `soke.tasks`, `soke.pictures`
+and `soke.codebook_pictures` read a configuration: the verbs share them, so that each of them stays
+a page. Everything below takes explicit arguments.
 """
 
 from soke.build.data import (
@@ -30,7 +30,6 @@ from soke.build.process import (
     prepare_process,
     processes,
     run_directory,
-    seed,
 )
 from soke.build.trainer import trainer
 
@@ -57,7 +56,6 @@ __all__ = [
     "read_signs",
     "report_data",
     "run_directory",
-    "seed",
     "token_data",
     "tokenizer_module",
     "trained_tokenizer",

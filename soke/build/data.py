@@ -251,7 +251,7 @@ def prompt_builder(config: DictConfig) -> PromptBuilder:
     templates = plain(config.PROMPTS[stage])
     return PromptBuilder(
         vocabulary, chosen, search, generator.max_source, templates, config.TRAIN.HIDE_TEXT,
-        config.TRAIN.HIDE_SIGNS,
+        config.TRAIN.HIDE_SIGNS, config.TRAIN.SWAP_CODES,
     )  # fmt: skip
 
 

@@ -15,13 +15,9 @@ def prepare_process(config: DictConfig) -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     for noisy in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    seed(config.SEED_VALUE)
+    L.seed_everything(config.SEED_VALUE, workers=True, verbose=False)
     if config.NUM_THREADS is not None:
         torch.set_num_threads(config.NUM_THREADS)
-
-
-def seed(value: int) -> None:
-    L.seed_everything(value, workers=True, verbose=False)
 
 
 def run_directory(config: DictConfig) -> Path:

@@ -51,7 +51,6 @@ class Group:
         frames = None if lengths is None else int(lengths.sum())
         return Group(clips, lengths, replace(self.summary, kept=len(clips), frames=frames))
 
-
     def with_text(self, pattern: re.Pattern[str] | None) -> Group:
         """The clips whose text has a match; all of them where ``pattern`` is None."""
         if pattern is None:

@@ -44,8 +44,8 @@ class PromptBuilder:
     it, and does so for signs that it has never seen.
 
     Raises ``ValueError`` for a template without exactly one slot for the text, a ``max_length``
-    without room for it and for shares that are none. Calling it raises ``ValueError`` that names the clip for a text without
-    content, and for no samples.
+    without room for it and for shares that are none. Calling it raises ``ValueError`` that names
+    the clip for a text without content, and for no samples.
     """
 
     def __init__(

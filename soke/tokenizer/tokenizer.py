@@ -84,6 +84,15 @@ class PartTokenizer(nn.Module):
         self.register_buffer("mean", _statistic("mean", mean, torch.zeros(FEATURE_SIZE)))
         self.register_buffer("std", _statistic("std", std, torch.ones(FEATURE_SIZE)))
 
+    def compile_networks(self) -> None:
+        """Compile all encoders and decoders in place (`torch.compile`).
+
+        The quantizers stay as they are, and so do the names in checkpoints.
+        """
+        for network in self.networks:
+            network.encoder.compile()
+            network.decoder.compile()
+
     def normalize(self, motion: Tensor) -> Tensor:
         """SMPL-X parameters ``[..., 133]`` (radians) to zero mean and unit deviation."""
         return (motion - self.mean) / self.std

@@ -12,6 +12,7 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from torch import nn
 
 from soke.files import MissingAssetError, atomic_path, require
+from soke.generator.published import is_published, load_published, read_checkpoint
 
 log = logging.getLogger(__name__)
 
@@ -69,8 +70,8 @@ def last_checkpoint(run: str | Path, end_epoch: int) -> tuple[Path, int]:
 def check_tokenizer(path: str | Path, code: str) -> None:
     """Refuse a generator that was trained on the tokens of another tokenizer (by checksum)."""
     path = require(path, "The generator's checkpoint", "Correct TEST.CHECKPOINTS")
-    content = torch.load(path, map_location="cpu", weights_only=True)
-    own = content.get("soke", {}).get("tokenizer_sha256")
+    about = read_checkpoint(path).get("soke", {})
+    own = about.get("tokenizer_sha256")
     if own is not None and own != code:
         raise ValueError(
             f"{path} was trained on the tokens of another tokenizer (checksum {own[:12]}) than "
@@ -98,10 +99,13 @@ def load_weights(module: nn.Module, path: str | Path, prefix: str) -> None:
     Raises `soke.files.MissingAssetError` or a ``ValueError`` that names what does not fit.
     """
     path = require(path, "The checkpoint", "Correct the configured path")
-    content = torch.load(path, map_location="cpu", weights_only=True)
+    state = read_checkpoint(path).get("state_dict", {})
+    if prefix == "generator" and is_published(state):
+        load_published(module, state, path)
+        return
     state = {
         key.removeprefix(f"{prefix}."): value
-        for key, value in content["state_dict"].items()
+        for key, value in state.items()
         if key.startswith(f"{prefix}.")
     }
     try:

@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import lightning as L
-from torch import Tensor
+from torch import Tensor, nn
 
 from soke.body import BodyModel
-from soke.generator import MultiHeadGenerator
+from soke.generator import Generator
 from soke.metrics.aggregate import TOTAL, CorpusMean
 from soke.metrics.generation import DTW_NAMES, dtw_errors
+from soke.retrieval import RetrievalReport
 from soke.structures import TokenBatch
 from soke.tokenizer import PartTokenizer
-from soke.training.optimization import OptimizerFactory, SchedulerFactory, configure
+from soke.training.module import TrainingModule
+from soke.training.optimization import OptimizerFactory, SchedulerFactory
 
-Decode = Callable[[MultiHeadGenerator, TokenBatch], list[Tensor]]
+Decode = Callable[[Generator, TokenBatch], list[Tensor]]
 
 
-class GeneratorModule(L.LightningModule):
+class GeneratorModule(TrainingModule):
     """Cross-entropy over all heads; in validation greedy generation and its DTW errors.
 
     The reference of a validation clip is its own tokens through the tokenizer, so that no pose
@@ -28,11 +29,11 @@ class GeneratorModule(L.LightningModule):
     of the tokenizer's checkpoint; it is kept in the generator's checkpoints.
     """
 
-    monitor = "DTW_JPE_hands"
+    monitor, unit = "DTW_JPE_hands", "tokens"
 
     def __init__(
         self,
-        generator: MultiHeadGenerator,
+        generator: Generator,
         tokenizer: PartTokenizer,
         tokenizer_code: str,
         body: BodyModel,
@@ -42,17 +43,26 @@ class GeneratorModule(L.LightningModule):
         decode: Decode,
         loss_weight: float = 1.0,
     ) -> None:
-        super().__init__()
+        super().__init__(body, optimizer, scheduler)
         self.generator = generator
-        # In lists, so that they are no submodules and in no checkpoint of the generator.
-        self._tokenizer, self._body = [tokenizer.eval()], [body]
+        self._tokenizer = [tokenizer.eval()]  # as the body: in no checkpoint of the generator
         self.tokenizer_code = tokenizer_code
-        self.optimizer, self.scheduler, self.decode = optimizer, scheduler, decode
-        self.loss_weight = loss_weight
+        self.decode, self.loss_weight = decode, loss_weight
         self.errors = CorpusMean(corpora, DTW_NAMES)
-        self.sample: tuple[str, str, Tensor, Tensor] | None = None
+        self.retrieval = RetrievalReport()
+
+    @property
+    def tokenizer(self) -> PartTokenizer:
+        """The tokenizer whose tokens are generated, on the module's device."""
+        return self._tokenizer[0].to(self.device)
+
+    @property
+    def network(self) -> Generator:
+        return self.generator
 
     def training_step(self, batch: TokenBatch, _: int) -> Tensor:
+        if self.current_epoch == 0:  # each clip once is enough
+            self.retrieval.add(batch.retrievals)
         losses, accuracies = self.generator.loss(batch)
         size = len(batch.names)
         loss = losses.sum() * self.loss_weight
@@ -62,10 +72,14 @@ class GeneratorModule(L.LightningModule):
             self.log(f"train/accuracy_{part.name}", accuracy, batch_size=size)
         return loss
 
+    def on_train_epoch_end(self) -> None:
+        if self.current_epoch == 0 and self.trainer.is_global_zero:
+            self.retrieval.log()
+
     def validation_step(self, batch: TokenBatch, index: int) -> None:
         losses, _ = self.generator.loss(batch)
         self.log("val/loss", losses.sum(), batch_size=len(batch.names), sync_dist=True)
-        body = self._body[0].to(self.device)
+        body = self.body
         generated = self.generate_motion(batch)
         references = self.decode_tokens(
             [batch.tokens[i, :n] for i, n in enumerate(batch.token_mask.sum(dim=1).tolist())]
@@ -95,11 +109,21 @@ class GeneratorModule(L.LightningModule):
 
     def decode_tokens(self, tokens: Sequence[Tensor]) -> list[Tensor]:
         """Denormalised motion [T, 133] of token sequences [S, P]."""
-        return self._tokenizer[0].to(self.device).decode_to_motion(tokens)
+        return self.tokenizer.decode_to_motion(tokens)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["soke"] = {"tokenizer_sha256": self.tokenizer_code}
 
-    def configure_optimizers(self) -> dict[str, Any]:
-        total = int(self.trainer.estimated_stepping_batches)
-        return configure(self.generator.parameters(), self.optimizer, self.scheduler, total)
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
+        stacks = self.generator.backbone.encoder, self.generator.backbone.decoder
+        groups = dict(zip(("encoder", "decoder"), (list(stack.parameters()) for stack in stacks)))
+        layers = {id(parameter) for group in groups.values() for parameter in group}
+        rest = [p for p in self.generator.parameters() if id(p) not in layers]
+        return {"embeddings": rest, **groups}
+
+    def amount(self, batch: TokenBatch) -> Tensor:
+        """Positions that go through the network: tokens of the source, steps of the target."""
+        return batch.source_mask.sum() + batch.token_mask.sum()
+
+    def trial_loss(self, batch: TokenBatch) -> Tensor:
+        return self.generator.loss(batch)[0].sum()

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import lightning as L
-from torch import Tensor
+from torch import Tensor, nn
 
 from soke.body import POINT_SETS, BodyModel
 from soke.metrics.aggregate import TOTAL, CorpusMean
-from soke.metrics.reconstruction import point_errors
+from soke.metrics.reconstruction import clip_point_errors
 from soke.structures import PoseBatch, TokenizerOutput
 from soke.tokenizer import FRAMES_PER_TOKEN, CodebookUse, PartTokenizer, reconstruction_loss
-from soke.training.optimization import OptimizerFactory, SchedulerFactory, configure
+from soke.training.module import TrainingModule
+from soke.training.optimization import OptimizerFactory, SchedulerFactory
 
 
 class NonFiniteLossError(ValueError):
@@ -33,7 +33,7 @@ class NonFiniteLossError(ValueError):
         )
 
 
-class TokenizerModule(L.LightningModule):
+class TokenizerModule(TrainingModule):
     """Reconstruction, velocity and commitment losses; hand and body errors in validation.
 
     The monitored metric is ``val/MPJPE_mean``, the mean over the point sets, in millimetres.
@@ -41,7 +41,7 @@ class TokenizerModule(L.LightningModule):
     the whole split in validation.
     """
 
-    monitor = "MPJPE_mean"
+    monitor, unit = "MPJPE_mean", "frames"
 
     def __init__(
         self,
@@ -55,10 +55,8 @@ class TokenizerModule(L.LightningModule):
         velocity_weight: float = 0.0,
         commitment_weight: float = 0.02,
     ) -> None:
-        super().__init__()
+        super().__init__(body, optimizer, scheduler)
         self.tokenizer = tokenizer
-        self._body = [body]  # in a list, so that it is no submodule and in no checkpoint
-        self.optimizer, self.scheduler = optimizer, scheduler
         self.loss_kind = loss_kind
         self.weights = {
             "feature": feature_weight,
@@ -68,7 +66,10 @@ class TokenizerModule(L.LightningModule):
         names = [f"MPJPE_{name}" for name in POINT_SETS]
         self.errors = CorpusMean(corpora, [*names, "MPJPE_mean"])
         self.codebook_use = CodebookUse([part.codebook_size for part in tokenizer.parts])
-        self.sample: tuple[str, str, Tensor, Tensor] | None = None
+
+    @property
+    def network(self) -> PartTokenizer:
+        return self.tokenizer
 
     def losses(self, batch: PoseBatch) -> tuple[dict[str, Tensor], TokenizerOutput]:
         """The unweighted terms and what they were computed from.
@@ -107,17 +108,18 @@ class TokenizerModule(L.LightningModule):
         terms, output = self.losses(batch)
         self.log("val/feature", terms["feature"], batch_size=len(batch.names), sync_dist=True)
         self.codebook_use.update(output.tokens, batch.mask[:, ::FRAMES_PER_TOKEN])
-        body = self._body[0].to(self.device)
-        for i, length in enumerate(batch.lengths.tolist()):
-            motions = [
-                self.tokenizer.denormalize(motion[i, :length])
-                for motion in (output.reconstruction, batch.motion)
-            ]
-            errors = point_errors(*(body.scored_points(motion) for motion in motions))
+        lengths = batch.lengths.tolist()
+        motions = [
+            self.tokenizer.denormalize(motion[batch.mask])  # all clips in one go
+            for motion in (output.reconstruction, batch.motion)
+        ]
+        points = [self.body.scored_points(motion) for motion in motions]
+        for i, errors in enumerate(clip_point_errors(*points, lengths)):
             errors["MPJPE_mean"] = sum(errors.values()) / len(errors)
-            self.errors.update(batch.corpora[i], errors, weight=length)
-            if index == 0 and i == 0:
-                self.sample = (batch.names[i], batch.texts[i], *motions)
+            self.errors.update(batch.corpora[i], errors, weight=lengths[i])
+        if index == 0:
+            first = (motion[: lengths[0]] for motion in motions)
+            self.sample = (batch.names[0], batch.texts[0], *first)
 
     def on_validation_epoch_end(self) -> None:
         means, use = self.errors.compute(), self.codebook_use.compute()
@@ -143,6 +145,16 @@ class TokenizerModule(L.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["soke"] = {"tokenizer": self.tokenizer.description()}
 
-    def configure_optimizers(self) -> dict[str, Any]:
-        total = int(self.trainer.estimated_stepping_batches)
-        return configure(self.tokenizer.parameters(), self.optimizer, self.scheduler, total)
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
+        pairs = zip(self.tokenizer.parts, self.tokenizer.networks)
+        return {part.name: list(network.parameters()) for part, network in pairs}
+
+    def amount(self, batch: PoseBatch) -> Tensor:
+        return batch.mask.sum()
+
+    def trial_loss(self, batch: PoseBatch) -> Tensor:
+        # Codebooks learn in training only; the networks compute the same in either mode.
+        before = self.tokenizer.training
+        terms, _ = self.eval().losses(batch)
+        self.train(before)
+        return sum(self.weights[name] * term for name, term in terms.items())

@@ -206,3 +206,36 @@ def test_text_or_signs_can_be_hidden_in_training(vocabulary):
     assert source(nothing) == expected(vocabulary, "grüße", [], "phoenix")
     with pytest.raises(ValueError, match="at most 1 together"):
         PromptBuilder(vocabulary, CORPORA, prompts.search, hide_text=0.7, hide_signs=0.7)
+
+
+def test_codes_that_change_places_do_so_in_prompt_and_motion(vocabulary):
+    plain = builder(vocabulary)
+    sizes = [part.codebook_size for part in vocabulary.parts]
+    rng = np.random.default_rng(0)
+    tokens = np.stack([rng.integers(0, size, 40) for size in sizes], axis=1)
+    tokens[3:6] = 0  # as the sign of "fox"
+    swapping = PromptBuilder(vocabulary, CORPORA, plain.search, swap_codes=0.5)
+    changed = 0
+    for draw in (0.0, *rng.random(60)):
+        one = sample("the fox", tokens=tokens, draw=draw)
+        batch, (_, retrieval) = swapping([one]), swapping.source(one)
+        sign, motion = retrieval.keywords[0].tokens, batch.tokens[0].numpy()
+        rows = source(batch)
+        signs = [row for row in rows if row >= vocabulary.part_offsets[0]]
+        assert signs == vocabulary.motion_rows(torch.from_numpy(sign)).flatten().tolist()
+        for p, size in enumerate(sizes):
+            # One code for one code, the sign's own code being that of the motion.
+            pairs = set(zip(tokens[:, p].tolist(), motion[:, p].tolist()))
+            olds, news = zip(*pairs)
+            assert len(pairs) == len(set(olds)) == len(set(news)) <= size and max(news) < size
+            assert (sign[:, p] == dict(pairs)[0]).all()
+            moved = [old for old, new in pairs if old != new]
+            assert len(moved) in (0, 1, 2)  # 0 and, if it occurs, its partner
+        assert draw or np.array_equal(motion, tokens)
+        changed += not np.array_equal(motion, tokens)
+    assert 15 < changed < 40  # half of the samples, less those in which no code was chosen
+    # Nothing to copy from, nothing to train: nothing changes.
+    bare = swapping([sample("grüße", "phoenix", tokens=tokens, draw=0.3)])
+    assert np.array_equal(bare.tokens[0].numpy(), tokens)
+    with pytest.raises(ValueError, match="SWAP_CODES is 2"):
+        PromptBuilder(vocabulary, CORPORA, plain.search, swap_codes=2)
