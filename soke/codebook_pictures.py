@@ -11,21 +11,19 @@ pointing arm that hides the hand.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from omegaconf import DictConfig
 from rich.progress import track
-from scipy.stats import entropy
 from torch import Tensor
 
 from soke import build
 from soke.body import BodyModel
-from soke.data.tokens import check_folder, read_tokens
+from soke.data.tokens import CodeUsage, check_folder, count_codes, token_files
 from soke.files import checksum
-from soke.parts import FEATURE_SIZE, Part, PartTable
+from soke.parts import FEATURE_SIZE, Part
 from soke.pictures import SYSTEMS, output_folder
 from soke.tokenizer import FRAMES_PER_TOKEN, PartTokenizer
 from soke.visualization import (
@@ -55,33 +53,6 @@ TINT = TINTS[SYSTEMS.index("generated")]
 FADED = 0.3  # what is left of the colours of a code that never occurs
 
 
-@dataclass(frozen=True)
-class CodeUsage:
-    """How often each code occurs: ``counts`` [K] over the steps of ``clips`` clips."""
-
-    counts: np.ndarray
-    clips: int
-
-    @property
-    def share(self) -> np.ndarray:
-        """Relative frequencies [K], which sum to 1."""
-        return self.counts / self.counts.sum()
-
-    @property
-    def in_use(self) -> int:
-        return int(np.count_nonzero(self.counts))
-
-    @property
-    def perplexity(self) -> float:
-        """exp(entropy) of the counts: so many equally frequent codes would be as hard to guess."""
-        return float(np.exp(entropy(self.counts)))
-
-    @property
-    def order(self) -> list[int]:
-        """Codes by falling frequency, by number where it is the same; unused ones come last."""
-        return np.argsort(-self.counts, kind="stable").tolist()
-
-
 def render_codebook(config: DictConfig, name: str, folder: Path | None = None) -> Path:
     """Write the contact sheet ``codebook-<part>.png`` of the part called ``name``.
 
@@ -98,7 +69,9 @@ def render_codebook(config: DictConfig, name: str, folder: Path | None = None) -
     tokenizer, body = build.trained_tokenizer(config), build.body_model(config)
     tokens = build.code_folder(config)
     same_tokenizer = check_folder(tokens, checksum(config.TRAIN.PRETRAINED_VAE), parts)
-    usage = count_codes(tokens, list(build.corpora(config)), parts, index)
+    paths = [path for corpus in build.corpora(config) for path in token_files(tokens, corpus)]
+    usages = count_codes(track(paths, "counting codes", disable=not paths), parts)
+    usage = usages[index] if usages else None
     if usage and not same_tokenizer:
         log.warning("%s does not say which tokenizer its tokens come from", tokens)
     pictures = draw_codes(code_poses(tokenizer, index), body, choose_view(parts[index], body))
@@ -108,25 +81,6 @@ def render_codebook(config: DictConfig, name: str, folder: Path | None = None) -
     log.info("%s", heading)
     log.info("wrote %s", path)
     return path
-
-
-def count_codes(folder: Path, corpora: list[str], parts: PartTable, index: int) -> CodeUsage | None:
-    """Count the codes of a part over the token files of ``corpora`` below ``folder``.
-
-    None where there are no files, or no steps in them. Raises ``ValueError`` for a file that does
-    not fit the part table.
-    """
-    paths = [
-        path
-        for corpus in corpora
-        for path in sorted((folder / corpus).rglob("*.npy"))
-        if not path.name.startswith(".")  # a file that was being written when its writer stopped
-    ]
-    size = parts[index].codebook_size
-    counts = np.zeros(size, np.int64)
-    for path in track(paths, "counting codes", disable=not paths):
-        counts += np.bincount(read_tokens(path, parts)[:, index], minlength=size)
-    return CodeUsage(counts, len(paths)) if counts.any() else None
 
 
 @torch.no_grad()

@@ -24,10 +24,12 @@ from soke.data.datasets import PoseDataset
 from soke.data.predictions import Prediction, prediction_path, write_prediction
 from soke.data.survey import load_motion
 from soke.files import checksum
+from soke.generator import PromptBuilder
 from soke.metrics.reconstruction import ReconstructionMetrics
 from soke.metrics.sign_reading import SignReader
 from soke.parts import frames_to_features
-from soke.structures import PoseBatch, TokenSample
+from soke.retrieval import RetrievalReport
+from soke.structures import PoseBatch, TokenBatch, TokenSample
 from soke.tokenizer import FRAMES_PER_TOKEN, PADDING, CodebookUse, PartTokenizer
 from soke.training.checkpoints import choose_checkpoint
 from soke.training.evaluation import (
@@ -39,6 +41,7 @@ from soke.training.evaluation import (
     summarize,
     write_results,
 )
+from soke.training.generator_module import GeneratorModule
 
 log = logging.getLogger(__name__)
 
@@ -88,30 +91,14 @@ def text_to_motion(config: DictConfig) -> None:
     """Generated signing on the test split beside its baselines."""
     checkpoint = choose_checkpoint(config.TEST.CHECKPOINTS, build.run_directory(config))
     prompts = build.prompt_builder(config)
-    device = build.device(config)
-    module = build.generator_module(config, prompts, checkpoint).eval().to(device)
+    module = build.generator_module(config, prompts, checkpoint).eval().to(build.device(config))
     tokenizer, body = build.trained_tokenizer(config), build.body_model(config)
     dataset = build.pose_dataset(config, test_clips(config), tokenizer)
     references = [
         Reference(clip.name, clip.corpus, clip.text, dataset.parameters(i))
         for i, clip in enumerate(track(dataset.clips, "reading references"))
     ]
-    samples = [TokenSample(r.name, r.corpus, r.text) for r in references]
-    loader = DataLoader(samples, config.TEST.BATCH_SIZE, collate_fn=prompts)
-    generated: list[Tensor] = []
-    for batch in track(loader, "generating"):
-        tokens = module.generate_tokens(batch.to(device))
-        motions = [motion.cpu() for motion in module.decode_tokens(tokens)]
-        if config.TEST.SAVE_PREDICTIONS:
-            start = len(generated)
-            for i, reference in enumerate(references[start : start + len(motions)]):
-                prediction = Prediction(
-                    reference.name, reference.corpus, reference.text, batch.keywords[i],
-                    tokens[i].cpu().numpy(), motions[i].numpy(), reference.motion.numpy(),
-                )  # fmt: skip
-                path = prediction_path(results_folder(config), reference.corpus, reference.name)
-                write_prediction(path, prediction)
-        generated += motions
+    generated = generate_motions(config, prompts, module, references)
 
     readers = sign_readers(config, body) if "reading" in config.METRIC.TYPE else {}
     evaluator = GenerationEvaluator(body, references, readers, "ranks" in config.METRIC.TYPE)
@@ -124,6 +111,50 @@ def text_to_motion(config: DictConfig) -> None:
     clips = pd.concat(tables.values())
     about = _about(config, body, checkpoint, "generated")
     write_results(results_folder(config), about, scores, summaries, clips)
+
+
+def generate_motions(
+    config: DictConfig, prompts: PromptBuilder, module: GeneratorModule, references: list[Reference]
+) -> list[Tensor]:
+    """A motion [T, 133] for the text of every reference.
+
+    Logs what was retrieved for them, and saves the predictions if ``TEST.SAVE_PREDICTIONS``.
+    """
+    samples = [TokenSample(r.name, r.corpus, r.text) for r in references]
+    loader = DataLoader(samples, config.TEST.BATCH_SIZE, collate_fn=prompts)
+    report, generated = RetrievalReport(), []
+    for batch in track(loader, "generating"):
+        report.add(batch.retrievals)
+        tokens = module.generate_tokens(batch.to(module.device))
+        motions = [motion.cpu() for motion in module.decode_tokens(tokens)]
+        if config.TEST.SAVE_PREDICTIONS:
+            start = len(generated)
+            shown = references[start : start + len(motions)]
+            _save_predictions(results_folder(config), batch, tokens, motions, shown)
+        generated += motions
+    report.log()
+    return generated
+
+
+def _save_predictions(
+    folder: Path,
+    batch: TokenBatch,
+    tokens: Sequence[Tensor],
+    motions: Sequence[Tensor],
+    references: Sequence[Reference],
+) -> None:
+    """Write the prediction of every clip of a batch, with all that was retrieved for it."""
+    for i, reference in enumerate(references):
+        keywords = batch.retrievals[i].keywords
+        prediction = Prediction(
+            reference.name, reference.corpus, reference.text, batch.keywords[i],
+            tokens[i].cpu().numpy(), motions[i].numpy(), reference.motion.numpy(),
+            missing=batch.missing[i],
+            codes=tuple(keyword.tokens for keyword in keywords),
+            matches=tuple(keyword.match for keyword in keywords),
+        )  # fmt: skip
+        path = prediction_path(folder, reference.corpus, reference.name)
+        write_prediction(path, prediction)
 
 
 def baselines(

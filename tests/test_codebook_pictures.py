@@ -18,15 +18,14 @@ from soke.codebook_pictures import (
     CELL,
     FADED,
     GAP,
-    CodeUsage,
     choose_view,
     code_poses,
-    count_codes,
     draw_codes,
     lay_out,
     render_codebook,
 )
 from soke.config import load_config
+from soke.data.tokens import CodeUsage, count_codes, token_files
 from soke.files import checksum
 from soke.parts import Part, PartTable
 from tests.helpers import THREE_PARTS, small_tokenizer
@@ -77,15 +76,19 @@ def test_codes_are_counted_over_the_files_of_the_configured_corpora(tmp_path):
         counted.update(tokens[:, 1].tolist())
     write(tmp_path, "csl/not-configured", [[0, 0, 0]])
     write(tmp_path, "how2sign/.half-written", [[0, 0, 0]])
-    usage = count_codes(tmp_path, ["how2sign", "phoenix"], parts, 1)
+    paths = [path for name in ("how2sign", "phoenix") for path in token_files(tmp_path, name)]
+    usages = count_codes(iter(paths), parts)
+    assert [len(usage.counts) for usage in usages] == [16, 8, 12]
+    assert len({usage.counts.sum() for usage in usages}) == 1
+    usage = usages[1]
     assert usage.clips == 3
     assert usage.counts.tolist() == [counted[code] for code in range(8)]
     assert usage.share.sum() == pytest.approx(1)
 
-    assert count_codes(tmp_path / "nowhere", ["how2sign"], parts, 1) is None
+    assert token_files(tmp_path / "nowhere", "how2sign") == [] == count_codes([], parts)
     write(tmp_path, "how2sign/d", [[0, 8, 0]])
     with pytest.raises(ValueError, match="'lhand' run from 8 to 8"):
-        count_codes(tmp_path, ["how2sign"], parts, 1)
+        count_codes(token_files(tmp_path, "how2sign"), parts)
 
 
 def test_perplexity_and_order():

@@ -10,6 +10,9 @@ import av
 import numpy as np
 import pytest
 import torch
+from transformers import MBartForConditionalGeneration
+
+from soke.data.predictions import read_predictions
 
 ROOT = Path(__file__).parents[1]
 
@@ -60,14 +63,34 @@ def test_text_in_signing_avatar_out(work):
     deto = ["--cfg", "configs/demo/deto.yaml", "--nodebug", *changes]
     soke = ["--cfg", "configs/demo/soke.yaml", "--nodebug", *changes]
 
+    make_and_pack_the_data(work, deto)
+    train_the_tokenizer(work, deto)
+    python("test", *deto)
+    check_reconstruction(work / "results" / "demo-deto")
+    written = write_tokens_and_dictionaries(work, soke)
+    python("prepare.small_mbart", *soke)
+    python("train", *soke)
+    log = python("test", *soke, "--task", "t2m")
+    assert "retrieval: " in log and " signs in the prompts (spelled " in log
+    check_generation(work / "results" / "demo-soke")
+    check_predictions(work / "results" / "demo-soke")
+    ask_the_dictionary(work)
+    export_the_generator(work, soke)
+    show_signing(work / "visualize" / "demo-soke", soke)
+    try_in_short(work, deto, soke)
+    assert written == ages(work)  # a trial leaves the tokens of the real run alone
+
+
+def make_and_pack_the_data(work, deto):
     python("prepare.fingerspelling", "--out", work / "data", "--words", "how2sign=14",
            "phoenix=14", "csl=14", "--held-out", "2")  # fmt: skip
-
     table = python("prepare.pack_poses", *deto)
     assert "packed store" in table and (work / "packed/csl/signs/frames.f32").exists()
     again = python("prepare.pack_poses", *deto)
     assert "phoenix test is packed already" in again
 
+
+def train_the_tokenizer(work, deto):
     missing = python("test", *deto, expect=1)
     assert "checkpoint not found" in missing and "python -m train" in missing
 
@@ -81,26 +104,36 @@ def test_text_in_signing_avatar_out(work):
     content = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
     assert content["epoch"] == 2
 
-    python("test", *deto)
-    errors = json.loads((work / "results" / "demo-deto" / "metrics.json").read_text())
+
+def check_reconstruction(results):
+    errors = json.loads((results / "metrics.json").read_text())
     assert set(errors["scores"]) == {"how2sign", "csl", "phoenix", "total"}
     assert errors["scores"]["total"]["MPVPE_hand"] > errors["scores"]["total"]["PA_MPVPE_hand"] > 0
     assert "stand-in" in errors["body"]
 
-    python("get_motion_code", *soke)
-    codes = work / "data" / "How2Sign" / "TOKENS"
-    files = sorted((codes / "how2sign").glob("*.npy"))
-    assert np.load(files[0]).ndim == 3 and (codes / "phoenix").is_dir()
-    dictionary = json.loads((codes / "word2code_phoenix.json").read_text())
-    assert {"a", "ß", "ü"} <= set(dictionary)
-    before = [file.stat().st_mtime_ns for file in files]
-    python("get_motion_code", *soke)
-    assert before == [file.stat().st_mtime_ns for file in files]  # nothing is done twice
 
-    python("prepare.small_mbart", *soke)
-    python("train", *soke)
-    python("test", *soke, "--task", "t2m")
-    results = json.loads((work / "results" / "demo-soke" / "metrics.json").read_text())
+def codes(work):
+    return work / "data" / "How2Sign" / "TOKENS"
+
+
+def ages(work):
+    """When each of the token files of a data set was written."""
+    return {file: file.stat().st_mtime_ns for file in (codes(work) / "how2sign").glob("*.npy")}
+
+
+def write_tokens_and_dictionaries(work, soke):
+    python("get_motion_code", *soke)
+    before = ages(work)
+    assert np.load(min(before)).ndim == 3 and (codes(work) / "phoenix").is_dir()
+    dictionary = json.loads((codes(work) / "word2code_phoenix.json").read_text())
+    assert {"a", "ß", "ü"} <= set(dictionary)
+    python("get_motion_code", *soke)
+    assert before == ages(work)  # nothing is done twice
+    return before
+
+
+def check_generation(results):
+    results = json.loads((results / "metrics.json").read_text())
     assert set(results["baselines"]) == {
         "random_clip", "nearest_text", "tokenizer", "ground_truth"
     }  # fmt: skip
@@ -110,31 +143,65 @@ def test_text_in_signing_avatar_out(work):
     assert truth["DTW_JPE_hands"] < 1e-5 and truth["R@1"] == 1
     assert results["baselines"]["ground_truth"]["how2sign"]["sign_error_rate"] < 0.3
 
+
+def check_predictions(results):
+    """Words are spelled by the signs of their letters; Chinese ones have no letters."""
+    for corpus, spelled in (("how2sign", True), ("csl", False), ("phoenix", True)):
+        predictions = read_predictions(results, corpus)
+        assert predictions
+        for prediction in predictions:
+            word = prediction.text
+            assert prediction.keywords == (("-".join(word),) if spelled else ())
+            assert prediction.matches == (("spelled",) if spelled else ())
+            assert prediction.missing == (() if spelled else (word,))
+            sizes = [sign.shape for sign in prediction.codes]
+            assert sizes == ([(3 * len(word), 3)] if spelled else [])  # RETRIEVAL.MAX_TOKENS
+
+
+def ask_the_dictionary(work):
+    table = python("soke.retrieval", "fox", "--lang", "en", "--cfg", "configs/demo/soke.yaml",
+                   "--dictionary", codes(work) / "word2code_how2sign.json")  # fmt: skip
+    assert "f-o-x" in table and "spelled" in table
+
+
+def export_the_generator(work, soke):
+    python("prepare.export_generator", *soke, "--out", work / "export")
+    model = MBartForConditionalGeneration.from_pretrained(work / "export")
+    rows = json.loads((work / "export" / "rows.json").read_text())
+    assert model.get_input_embeddings().num_embeddings == rows["size"]
+
+
+def show_signing(pictures, soke):
     python("vis_mesh", *soke, "--demo_dataset", "csl")
     python("vis_mesh", *soke, "--text", "hello", "--lang", "en")
+    written = sorted((pictures / "text").iterdir())
+    assert {path.suffix for path in written} == {".npy", ".npz", ".mp4", ".png"}
+    assert {path.stem for path in written} == {"hello-en"}
     for folder in ("csl", "text"):
-        (video,) = (work / "visualize" / "demo-soke" / folder).glob("*.mp4")
-        with av.open(str(video)) as container:
-            frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
-        assert len(frames) >= 40
-        colored = np.ptp(frames[0], axis=2) > 25  # the body: page and ground are grey
-        assert 0.03 < colored.mean() < 0.6
-        assert any(not np.array_equal(frames[0], frame) for frame in frames[1:])
-
+        (video,) = (pictures / folder).glob("*.mp4")
+        check_video(video)
         assert video.with_suffix(".png").exists()
-
     python("vis_mesh", *soke, "--codebook", "lhand")
-    assert (work / "visualize" / "demo-soke" / "codebook-lhand.png").exists()
-
+    assert (pictures / "codebook-lhand.png").exists()
     error = python("vis_mesh", *soke, "--text", "hello", "--lang", "fr", expect=1)
     assert "choose one of ['en', 'zh', 'de']" in error
 
-    trial = [word for word in deto if word != "--nodebug"]
-    python("train", *trial)
+
+def check_video(path):
+    with av.open(str(path)) as container:
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    assert len(frames) >= 40
+    colored = np.ptp(frames[0], axis=2) > 25  # the body: page and ground are grey
+    assert 0.03 < colored.mean() < 0.6
+    assert any(not np.array_equal(frames[0], frame) for frame in frames[1:])
+
+
+def try_in_short(work, deto, soke):
+    """Both stages without --nodebug."""
+    python("train", *[word for word in deto if word != "--nodebug"])
     assert (work / "experiments" / "debug" / "demo-deto" / "checkpoints" / "best.ckpt").exists()
     python("get_motion_code", *[word for word in soke if word != "--nodebug"])
     assert 0 < len(list((work / "data/How2Sign/TOKENS-debug/how2sign").glob("*.npy"))) <= 24
-    assert before == [file.stat().st_mtime_ns for file in files]
 
 
 def test_a_missing_data_set_is_one_message(work):

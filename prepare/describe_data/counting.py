@@ -14,11 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from soke.codebook_pictures import CodeUsage
 from soke.data.clips import Group, Summary
 from soke.data.corpora import Corpus
 from soke.data.datasets import LengthLimits
-from soke.data.tokens import read_tokens, token_path
+from soke.data.tokens import CodeUsage, count_codes, token_path
 from soke.generator.vocabulary import UNK
 from soke.parts import PartTable
 
@@ -217,21 +216,13 @@ def piece_row(
 
 
 def count_tokens(folder: Path, sections: Sequence[Section], parts: PartTable) -> list[CodeUsage]:
-    """How often each code occurs in the token files of these clips, a `CodeUsage` a part.
-
-    Clips without a token file are passed over; the list is empty where no clip has one.
-    """
-    paths = [
-        path
+    """`count_codes` over the token files of these clips; clips without one are passed over."""
+    paths = (
+        token_path(folder, section.corpus.name, name)
         for section in sections
         for name in section.names
-        if (path := token_path(folder, section.corpus.name, name)).exists()
-    ]
-    counts = [np.zeros(part.codebook_size, np.int64) for part in parts]
-    for path in paths:
-        for total, codes in zip(counts, read_tokens(path, parts).T):
-            total += np.bincount(codes, minlength=len(total))
-    return [CodeUsage(total, len(paths)) for total in counts] if counts[0].any() else []
+    )
+    return count_codes((path for path in paths if path.exists()), parts)
 
 
 def usage_row(corpus: str, clips: int, part: str, usage: CodeUsage) -> Row:

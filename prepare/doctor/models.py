@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -21,13 +23,11 @@ from prepare.doctor.run import Run
 from soke import build
 from soke.config import check_params, plain
 from soke.files import checksum
-from soke.generator import MultiHeadGenerator, Vocabulary, read_config
+from soke.generator import GENERATORS, Generator, Vocabulary, read_config
+from soke.generator.folder import CONFIG, MAPPING, read_map_ids, read_weights
+from soke.generator.pieces import SENTENCEPIECE, TOKENIZER, open_pieces
 from soke.tokenizer import load_tokenizer
 from soke.training.checkpoints import check_tokenizer, choose_checkpoint, load_weights
-
-_MBART_FILES = ("config.json", "sentencepiece.bpe.model", "map_ids.pkl")
-#: Names of the weights, as `MultiHeadGenerator.load_backbone` looks for them.
-_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 
 
 def tokenizer(run: Run) -> Row:
@@ -57,16 +57,16 @@ def mbart(run: Run) -> list[Row]:
     folder, fix = Path(node.folder), _mbart_fix(run)
     if not folder.is_dir():
         return [missing("mBART folder", f"no folder {folder}", fix)]
-    rows = []
-    for name in _MBART_FILES:
-        if (folder / name).is_file():
-            rows.append(found("mBART file", str(folder / name)))
-        else:
-            rows.append(missing("mBART file", f"no {folder / name}", fix))
-    rows += _weights(run, folder, fix)
-    if any(row.stops for row in rows):
-        return rows
-    return [*rows, examine(lambda: _fits(run), "generator", fix)]
+    rows = _files(folder, fix)
+    if not any(row.stops for row in rows):
+        rows.append(examine(lambda: _agree(run), "generator", fix))
+    if run.config.TRAIN.PRETRAINED:
+        return rows  # its weights take the place of mBART's; see `start_weights`
+    if not node.pretrained:
+        return [*rows, note("mBART weights", "not used: model.generator.pretrained is false")]
+    without = Fix(f"{fix.advice}. To train from scratch: model.generator.pretrained=false")
+    whole = not any(row.stops for row in rows)
+    return [*rows, examine(lambda: _weights(run, whole), "mBART weights", without)]
 
 
 def _mbart_fix(run: Run) -> Fix:
@@ -74,26 +74,61 @@ def _mbart_fix(run: Run) -> Fix:
     if not run.config.model.generator.pretrained:
         small = run.command("prepare.small_mbart")
         if Path(folder).exists():  # it leaves a folder with a config.json alone
-            small = f"rm -f {Path(folder) / 'config.json'} && {small}"
+            small = f"rm -f {Path(folder) / CONFIG} && {small}"
         return Fix(command=small)
     return Fix(
-        f"The trimmed mBART comes with the method: put config.json, {' or '.join(_WEIGHTS)}, "
-        f"sentencepiece.bpe.model and map_ids.pkl into {folder}, or name its place with "
-        "model.generator.folder=..."
+        "The trimmed mBART (config.json, weights, text pieces, map_ids.pkl) comes with the method: "
+        f"put it into {folder}, or name its place with model.generator.folder=..., or cut a full "
+        "one to your texts: python -m prepare.trim_vocabulary --cfg ... --source FULL_MBART_FOLDER"
     )
 
 
-def _weights(run: Run, folder: Path, fix: Fix) -> list[Row]:
-    config = run.config
-    if config.TRAIN.PRETRAINED:
-        return []  # they take the place of mBART's; see `start_weights`
-    if not config.model.generator.pretrained:
-        return [note("mBART weights", "not used: model.generator.pretrained is false")]
-    there = [name for name in _WEIGHTS if (folder / name).is_file()]
-    if there:
-        return [found("mBART weights", str(folder / there[0]))]
-    without = Fix(f"{fix.advice}. To train from scratch: model.generator.pretrained=false")
-    return [missing("mBART weights", f"no {' or '.join(_WEIGHTS)} in {folder}", without)]
+def _files(folder: Path, fix: Fix) -> list[Row]:
+    """The files beside the weights, each as its own reader finds it."""
+
+    def configuration() -> str:
+        read_config(folder)
+        return str(folder / CONFIG)
+
+    def kept() -> str:
+        return f"{folder / MAPPING}: {len(read_map_ids(folder)):,} rows"
+
+    def pieces() -> str:
+        return f"{open_pieces(folder, largest=0).size:,} ids in {folder}"
+
+    def look(what: str, names: str, read: Callable[[], str]) -> Row:
+        try:
+            with quiet() as said:
+                detail = read()
+        except FileNotFoundError:
+            return missing(what, f"no {names} in {folder}", fix)
+        return note(what, f"{detail}. {said[0]}") if said else found(what, detail)
+
+    readers = (
+        ("mBART configuration", CONFIG, configuration),
+        ("mBART text pieces", f"{SENTENCEPIECE} or {TOKENIZER}", pieces),
+        ("mBART rows", MAPPING, kept),
+    )
+    return [examine(partial(look, *row), row[0], fix) for row in readers]
+
+
+def _agree(run: Run) -> Row:
+    """Vocabulary, configuration and decoder fit together."""
+    generator = _shapes_of_generator(run)
+    size, rows = generator.backbone.config, generator.vocabulary.text_size
+    layers = f"{size.encoder_layers} + {size.decoder_layers} layers of width {size.d_model}"
+    return found("generator", f"{layers}, {rows:,} text rows")
+
+
+def _weights(run: Run, whole: bool) -> Row:
+    """The weights of mBART; only in a ``whole`` folder they can be compared with the rest."""
+    folder = run.config.model.generator.folder
+    with quiet():
+        if whole:
+            _shapes_of_generator(run).load_backbone(folder)
+        else:
+            read_weights(folder)
+    return found("mBART weights", f"{folder}{': they fit' if whole else ''}")
 
 
 def prompts(run: Run) -> Row:
@@ -116,28 +151,18 @@ def _vocabulary(run: Run) -> Vocabulary:
         run.parts,
         text_languages=[corpus.text_language for corpus in run.corpora.values()],
         sign_languages=[corpus.sign_language for corpus in build.corpus_table(config).values()],
+        part_languages=config.model.generator.decoder == "part",
     )
 
 
-def _fits(run: Run) -> Row:
-    """Vocabulary, configuration and weights agree."""
-    generator = _shapes_of_generator(run)
-    node = run.config.model.generator
-    detail = f"{_vocabulary(run).text_size:,} text rows"
-    if node.pretrained and not run.config.TRAIN.PRETRAINED:
-        with quiet():
-            generator.load_backbone(node.folder)
-        detail += ", and the weights fit"
-    size = generator.backbone.config
-    layers = f"{size.encoder_layers} + {size.decoder_layers} layers of width {size.d_model}"
-    return found("generator", f"{layers}, {detail}")
-
-
-def _shapes_of_generator(run: Run) -> MultiHeadGenerator:
+def _shapes_of_generator(run: Run) -> Generator:
     """The configured generator without memory for its weights: shapes are compared, no more."""
-    vocabulary, config = _vocabulary(run), read_config(run.config.model.generator.folder)
+    node = run.config.model.generator
+    if node.decoder not in GENERATORS:
+        raise ValueError(f"model.generator.decoder={node.decoder!r}: choose of {list(GENERATORS)}")
+    vocabulary, config = _vocabulary(run), read_config(node.folder, node.scale_embedding)
     with torch.device("meta"):
-        return MultiHeadGenerator(vocabulary, config)
+        return GENERATORS[node.decoder](vocabulary, config, node.fusion, node.label_smoothing)
 
 
 def _shapes_of_tokenizer(run: Run) -> nn.Module:
@@ -204,4 +229,11 @@ def _tested_generator(run: Run, path: Path) -> None:
 
 
 def _mbart_is_there(run: Run) -> bool:
-    return all((Path(run.config.model.generator.folder) / name).is_file() for name in _MBART_FILES)
+    """Whether no file of the mBART folder is missing, apart from weights."""
+    folder = run.config.model.generator.folder
+    try:
+        read_config(folder)
+        open_pieces(folder, max(read_map_ids(folder)))
+    except FileNotFoundError:
+        return False
+    return True

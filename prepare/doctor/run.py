@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 
 from prepare.doctor.rows import Fix, quiet
 from soke import build
-from soke.config import ConfigError, load_config
+from soke.config import ConfigError, as_overrides, load_config
 from soke.data.corpora import Corpus
 from soke.parts import PartTable
 from soke.training.checkpoints import checkpoint_folder
@@ -39,13 +39,7 @@ class Run:
     def of(cls, config: DictConfig, options: argparse.Namespace, arguments: Sequence[str]) -> Run:
         """From what `soke.config.parse_command_line` returned, and what it was given."""
         words = [word for word in arguments if "=" in word and not word.startswith("-")]
-        if options.batch_size is not None:
-            words += [f"{section}.BATCH_SIZE={options.batch_size}" for section in ("TRAIN", "TEST")]
-        if options.device is not None:
-            words.append(f"DEVICE=[{','.join(map(str, options.device))}]")
-        if options.num_nodes is not None:
-            words.append(f"NUM_NODES={options.num_nodes}")
-        return cls(config, options.cfg, tuple(words), options.thorough)
+        return cls(config, options.cfg, (*words, *as_overrides(options)), options.thorough)
 
     @cached_property
     def parts(self) -> PartTable:

@@ -16,7 +16,7 @@ from soke.data.store import Shard
 from soke.data.survey import survey
 from soke.data.tokens import check_folder, read_tokens, token_path
 from soke.files import checksum
-from soke.retrieval import SignDictionary
+from soke.retrieval import SignDictionary, check_origin
 
 #: Clips without tokens that are read to learn whether they are damaged; more are not all damaged.
 _FEW = 100
@@ -118,24 +118,35 @@ def _dictionary(run: Run, path: str | None, corpora: list[Corpus]) -> Row:
     names = ", ".join(corpus.name for corpus in corpora)
     if path is None:
         return note(what, f"none for {names}: no signs are retrieved")
-    if any(corpus.signs is not None for corpus in corpora):
-        fix = Fix(
-            "Made from the isolated signs, with the token files (or do without it: "
-            "RETRIEVAL.MAX_KEYWORDS=0):",
-            run.command("get_motion_code"),
-        )
-    else:
-        fix = Fix(
-            f"word2code.json comes with the method: put it at {path}, or do without it: "
-            "RETRIEVAL.MAX_KEYWORDS=0"
-        )
+    fix, mend = _dictionary_fixes(run, path, any(corpus.signs is not None for corpus in corpora))
 
     def look() -> Row:
         if not Path(path).exists():
             return missing(what, f"no {path} (for {names})", fix)
         signs = SignDictionary.load(path, run.parts)
         if not len(signs):
-            return note(what, f"{path} is empty (for {names})", fix)
-        return found(what, f"{path}: {len(signs):,} signs (for {names})")
+            return note(what, f"{path} is empty (for {names})", mend)
+        detail = f"{path}: {len(signs):,} signs (for {names})"
+        checkpoint = Path(run.config.TRAIN.PRETRAINED_VAE)
+        if run.config.DEBUG or not checkpoint.exists():  # a trial takes any dictionary
+            return found(what, detail)
+        if not check_origin(path, checksum(checkpoint), run.parts):
+            return note(what, f"{detail}; it does not say which tokenizer made it")
+        return found(what, f"{detail}, made by {checkpoint}")
 
-    return examine(look, what, fix)
+    return examine(look, what, fix, mend=mend)
+
+
+def _dictionary_fixes(run: Run, path: str, from_signs: bool) -> tuple[Fix, Fix]:
+    """How a dictionary that is missing, and one that cannot be used, is mended."""
+    do_without = "or do without it: RETRIEVAL.MAX_KEYWORDS=0"
+    if from_signs:
+        advice = f"Made from the isolated signs ({do_without}):"
+        again = run.command("prepare.build_dictionary", "--replace_dictionary")
+        return Fix(advice, run.command("prepare.build_dictionary")), Fix(advice, again)
+    fix = Fix(
+        f"word2code.json comes with the method: put it at {path}; or list isolated signs in "
+        "CORPORA.<name>.signs and make one with `python -m prepare.build_dictionary --cfg ...`; "
+        f"{do_without}"
+    )
+    return fix, fix

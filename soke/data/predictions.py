@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,7 @@ class Prediction:
     reference: np.ndarray  # [T', 133]
     missing: tuple[str, ...] = ()  # words that were looked for and are not in the dictionary
     codes: tuple[np.ndarray, ...] = ()  # the tokens [n, P] of each keyword
+    matches: tuple[str, ...] = ()  # how each keyword was found: "exact", "lemma", ...
 
 
 def prediction_path(results: str | Path, corpus: str, name: str) -> Path:
@@ -41,6 +43,7 @@ def write_prediction(path: Path, prediction: Prediction) -> None:
             # One after another, since they differ in length and only plain arrays are written.
             codes=np.concatenate([prediction.tokens[:0], *prediction.codes]),
             code_lengths=np.array([len(codes) for codes in prediction.codes], dtype=np.int64),
+            matches=np.array(prediction.matches, dtype=np.str_),
             tokens=prediction.tokens,
             generated=prediction.generated.astype(np.float32),
             reference=prediction.reference.astype(np.float32),
@@ -70,11 +73,16 @@ def read_predictions(results: str | Path, corpus: str) -> list[Prediction]:
                     generated=file["generated"],
                     reference=file["reference"],
                     # Files of earlier versions do not say.
-                    missing=tuple(file["missing"].tolist()) if "missing" in file else (),
+                    missing=_words(file, "missing"),
                     codes=_split(file["codes"], file["code_lengths"]) if "codes" in file else (),
+                    matches=_words(file, "matches"),
                 )
             )
     return predictions
+
+
+def _words(file: Mapping[str, np.ndarray], key: str) -> tuple[str, ...]:
+    return tuple(file[key].tolist()) if key in file else ()
 
 
 def _split(codes: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -43,7 +43,7 @@ def read_isolated_signs(
         try:
             if sign.poses not in numbers:
                 numbers[sign.poses] = _frame_numbers(sign.poses)
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             dropped.fault(error, DAMAGED)
             continue
         start, end = sign.numbers

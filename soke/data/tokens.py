@@ -1,12 +1,14 @@
-"""Token files: ``CODE_PATH/{corpus}/{clip}.npy``, integers [1, S, P]."""
+"""Token files, ``CODE_PATH/{corpus}/{clip}.npy``, integers [1, S, P], and how often codes occur."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy.special import entr
 
 from soke.files import atomic_path, require
 from soke.parts import PartTable
@@ -14,6 +16,15 @@ from soke.parts import PartTable
 
 def token_path(folder: str | Path, corpus: str, name: str) -> Path:
     return Path(folder) / corpus / f"{name}.npy"
+
+
+def token_files(folder: str | Path, corpus: str) -> list[Path]:
+    """All token files of a corpus, sorted."""
+    return [
+        path
+        for path in sorted((Path(folder) / corpus).rglob("*.npy"))
+        if not path.name.startswith(".")  # a file that was being written when its writer stopped
+    ]
 
 
 MANIFEST = "manifest.json"
@@ -99,3 +110,43 @@ def read_tokens(path: Path, parts: PartTable) -> np.ndarray:
                 f"its codebook has {part.codebook_size}"
             )
     return tokens[0]
+
+
+@dataclass(frozen=True)
+class CodeUsage:
+    """How often each code occurs: ``counts`` [K] over the steps of ``clips`` clips."""
+
+    counts: np.ndarray
+    clips: int
+
+    @property
+    def share(self) -> np.ndarray:
+        """Relative frequencies [K], which sum to 1."""
+        return self.counts / self.counts.sum()
+
+    @property
+    def in_use(self) -> int:
+        return int(np.count_nonzero(self.counts))
+
+    @property
+    def perplexity(self) -> float:
+        """exp(entropy) of the counts: so many equally frequent codes would be as hard to guess."""
+        return float(np.exp(entr(self.share).sum()))
+
+    @property
+    def order(self) -> list[int]:
+        """Codes by falling frequency, by number where it is the same; unused ones come last."""
+        return np.argsort(-self.counts, kind="stable").tolist()
+
+
+def count_codes(paths: Iterable[Path], parts: PartTable) -> list[CodeUsage]:
+    """How often each code occurs in some token files, a `CodeUsage` a part.
+
+    The list is empty where there are no files, or no steps in them. Raises like `read_tokens`.
+    """
+    counts, clips = [np.zeros(part.codebook_size, np.int64) for part in parts], 0
+    for path in paths:
+        for total, codes in zip(counts, read_tokens(path, parts).T):
+            total += np.bincount(codes, minlength=len(total))
+        clips += 1
+    return [CodeUsage(total, clips) for total in counts] if counts[0].any() else []

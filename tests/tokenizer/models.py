@@ -6,15 +6,7 @@ import torch
 
 from soke.parts import PartTable
 from soke.tokenizer import PartTokenizer, reconstruction_loss
-
-THREE_PARTS = [
-    {"name": "body", "columns": [[0, 30], [120, 133]], "codebook_size": 16,
-     "fusion_weight": 0.2, "token_prefix": "motion_id"},
-    {"name": "lhand", "columns": [[30, 75]], "codebook_size": 8,
-     "fusion_weight": 0.4, "token_prefix": "hand_id"},
-    {"name": "rhand", "columns": [[75, 120]], "codebook_size": 12,
-     "fusion_weight": 0.4, "token_prefix": "rhand_id"},
-]  # fmt: skip
+from tests.helpers import THREE_PARTS
 
 
 def tokenizer_of(quantizer="ema_reset", rows=THREE_PARTS, width=16, code_dim=8, seed=0, **rest):

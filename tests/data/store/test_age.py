@@ -1,0 +1,167 @@
+"""The packed store: how an old one shows."""
+
+import os
+import shutil
+from dataclasses import replace
+
+import pytest
+
+from soke.data.packing import is_packed
+from soke.data.store import open_shard
+from tests.data.conftest import as_parameters, dump, motion
+from tests.data.store.shards import NAMES, check_numbers, packed, stopping
+
+
+def touch_text(corpus):
+    corpus.annotate([(name, f"text {name}!") for name in NAMES])
+    return "csl_clean.train has changed"
+
+
+def rewrite_frame(corpus):
+    path = corpus.folder(NAMES[3]) / "000007.pkl"
+    size = path.stat().st_size
+    dump(path, as_parameters(motion(1, 9)[0]))
+    assert path.stat().st_size == size
+    return "clip-3 has changed"
+
+
+def rewrite_with_an_older_file(corpus):
+    path = corpus.folder(NAMES[3]) / "000007.pkl"
+    dump(path, as_parameters(motion(1, 9)[0]))
+    os.utime(path, (1e9, 1e9))  # as from an archive
+    return "clip-3 has changed"
+
+
+def swap_two_frames(corpus):
+    one, two = (corpus.folder(NAMES[3]) / f"00000{i}.pkl" for i in (7, 8))
+    one.rename(one.with_suffix(".tmp"))
+    two.rename(one)
+    one.with_suffix(".tmp").rename(two)
+    return "clip-3 has changed"
+
+
+def add_frame(corpus):
+    dump(corpus.folder(NAMES[0]) / "000099.pkl", as_parameters(motion(1)[0]))
+    return "clip-0 has changed"
+
+
+def remove_frame(corpus):
+    (corpus.folder(NAMES[0]) / "000005.pkl").unlink()
+    return "clip-0 has changed"
+
+
+def replace_clip_file(corpus):
+    corpus.write_clip(NAMES[4], motion(50, 60))
+    return "clip-4.pkl has changed"
+
+
+def mend_damaged(corpus):
+    dump(corpus.folder(NAMES[7]) / "000003.pkl", as_parameters(motion(1)[0]))
+    return "clip-7 was not there, or has changed"
+
+
+def add_missing(corpus):
+    corpus.write_frames("late", motion(50))
+    return "late was not there, or has changed"
+
+
+def move_to_test(corpus):
+    corpus.annotate([(NAMES[0], "text")], split="test")
+    return "csl_clean.test has changed"
+
+
+def lengthen_short(corpus):
+    corpus.write_frames("short", motion(50))
+    return "short was not there, or has changed"
+
+
+CHANGES = [
+    touch_text, rewrite_frame, rewrite_with_an_older_file, swap_two_frames, add_frame,
+    remove_frame, replace_clip_file, mend_damaged, add_missing, lengthen_short, move_to_test,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_source_that_changed_is_detected(corpus, store, change):
+    corpus.annotate([(name, f"text {name}") for name in [*NAMES, "late", "short"]])
+    corpus.write_frames("short", motion(2))
+    source = corpus.source()
+    packed(store, source)
+    assert is_packed(store, source)
+    message = change(corpus)
+    with pytest.raises(ValueError, match="older than its source") as error:
+        open_shard(store, source)
+    assert message in str(error.value) and "python -m prepare.pack_poses" in str(error.value)
+    assert not is_packed(store, source)
+    packed(store, source)
+    assert is_packed(store, source) and open_shard(store, source) is not None
+
+
+@pytest.mark.parametrize("change", [mend_damaged, add_missing, lengthen_short])
+def test_poses_that_come_later_are_missed_for_no_other_reason(corpus, store, change):
+    """As above where nothing else was left out: one reason alone has to be looked after."""
+    name = {mend_damaged: NAMES[7], add_missing: "late", lengthen_short: "short"}[change]
+    corpus.annotate([(other, "text") for other in dict.fromkeys([*NAMES[:7], name])])
+    corpus.write_frames("short", motion(2))
+    assert sum(packed(store, corpus.source()).dropped.values()) == 1
+    message = change(corpus)
+    with pytest.raises(ValueError, match=f"{message}. Run"):
+        open_shard(store, corpus.source())
+
+
+def test_a_source_that_is_all_there_is_not_listed_again(corpus, store, monkeypatch):
+    corpus.annotate([(name, "text") for name in NAMES[:7]])
+    packed(store, corpus.source())
+    monkeypatch.setattr("soke.data.sources.read_annotations", None)
+    assert len(open_shard(store, corpus.source())) == 7
+
+
+def test_a_change_while_it_is_packed_is_detected(corpus, store, monkeypatch):
+    source = corpus.source()
+    with monkeypatch.context() as patch:
+        stopping(patch, 9, lambda: touch_text(corpus))
+        packed(store, source)
+    with pytest.raises(ValueError, match=r"csl_clean\.train has changed"):
+        open_shard(store, source)
+
+
+@pytest.mark.parametrize("rule", [{"fps": 24}, {"language": "it"}, {"layout": "phoenix"}])
+def test_other_rules_are_detected(corpus, store, rule):
+    packed(store, corpus.source())
+    (key, value), old = *rule.items(), getattr(corpus.source(), *rule)
+    message = rf"packed by other rules: {key} {old!r}, not {value!r}\. .*prepare\.pack_poses"
+    with pytest.raises(ValueError, match=message):
+        open_shard(store, replace(corpus.source(), **rule))
+    assert not is_packed(store, replace(corpus.source(), **rule))
+
+
+def test_without_a_thorough_look_pose_files_are_not_touched(corpus, store, monkeypatch):
+    source = corpus.source()
+    packed(store, source)
+    rewrite_frame(corpus)
+    monkeypatch.setattr("soke.data.store.stamp", None)
+    assert len(open_shard(store, source, thorough=False)) == 8
+    touch_text(corpus)
+    with pytest.raises(ValueError, match="has changed"):
+        open_shard(store, source, thorough=False)
+
+
+def test_a_source_may_be_removed_or_moved(corpus, store):
+    source = corpus.source()
+    packed(store, source)
+    shutil.move(corpus.root, corpus.root.with_name("elsewhere"))
+    check_numbers(open_shard(store, source))
+    moved = replace(source, root=str(corpus.root.with_name("elsewhere")))
+    check_numbers(open_shard(store, moved))
+    shutil.rmtree(corpus.root.with_name("elsewhere") / "poses" / NAMES[0])
+    check_numbers(open_shard(store, moved))
+    shutil.rmtree(corpus.root.with_name("elsewhere") / "poses")
+    shutil.rmtree(corpus.root.with_name("elsewhere") / "poses_video_level")
+    check_numbers(open_shard(store, moved))
+
+
+def test_other_files_in_a_folder_of_frames_are_no_change(corpus, store):
+    packed(store, corpus.source())
+    (corpus.folder(NAMES[0]) / "._000001.pkl").touch()
+    (corpus.folder(NAMES[0]) / ".DS_Store").write_bytes(b"x")
+    assert is_packed(store, corpus.source())

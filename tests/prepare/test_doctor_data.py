@@ -1,0 +1,140 @@
+"""What the doctor says of data sets, packed stores and statistics."""
+
+import shutil
+
+import pytest
+import torch
+
+from prepare.doctor.__main__ import main
+from prepare.doctor.rows import State
+from tests.data.conftest import motion
+from tests.prepare.patient import CSV, follow, gone, spoiled, stops, training_starts
+
+
+@pytest.mark.parametrize(
+    ("change", "what", "state", "detail"),
+    [
+        (gone(CSV.format("train")), "how2sign train", State.MISSING, "annotation"),
+        (gone("data/Phoenix/phoenix14t.dev"), "phoenix val", State.MISSING, "phoenix14t.dev"),
+        (spoiled("data/Phoenix/phoenix14t.train"), "phoenix train", State.WRONG, "pickle"),
+        (spoiled(CSV.format("val")), "how2sign val", State.WRONG, "no column"),
+        (gone("std.pt"), "statistics", State.MISSING, "std.pt"),
+        (spoiled("mean.pt"), "statistics", State.WRONG, ""),
+    ],
+)
+def test_what_the_tokenizer_lacks_stops_it(patient, change, what, state, detail):
+    change(patient)
+    rows = patient.examine("deto")
+    # Training reads the annotation of validation too: a clip that is in both belongs there.
+    also = ["how2sign train"] if what == "how2sign val" else []
+    assert stops(rows) == [*also, what]
+    assert rows[what].state is state and detail in rows[what].detail
+    assert rows[what].advice or rows[what].command
+    assert not training_starts(patient, "deto")
+
+
+def test_what_only_the_test_needs_stops_nothing(patient, capsys):
+    gone(CSV.format("test"))(patient)
+    rows = patient.examine("deto")
+    assert rows["how2sign test"].state is State.MISSING and stops(rows) == []
+    assert training_starts(patient, "deto")
+    main(["--cfg", str(patient.folder / "deto.yaml")])
+    output = capsys.readouterr().out
+    line = next(line for line in output.splitlines() if line.startswith("how2sign test"))
+    assert "(missing)" in line and "not needed yet: for test" in " ".join(output.split())
+    assert "2 things are missing or wrong for later steps only" in output
+
+
+def test_clips_that_are_left_out_are_counted_by_reason(patient):
+    rows = [("train0", "a", 0.0, 40.0, 24.0), ("train1", "b"), ("gone", "c"), ("train2", "d")]
+    patient.how2sign.annotate(rows)
+    row = patient.examine("deto")["how2sign train"]
+    assert row.state is State.FOUND
+    assert row.detail == "2 clips, a pickle a clip; left out: 1 30 s or longer, 1 no pose files"
+    patient.how2sign.annotate([*rows, ("gone2", "e"), ("gone3", "f")])
+    row = patient.examine("deto")["how2sign train"]
+    assert row.state is State.NOTE and "are all files there" in row.advice and not row.stops
+    patient.how2sign.annotate([("gone", "c")])
+    rows = patient.examine("deto")
+    assert stops(rows) == ["how2sign train"] and rows["how2sign train"].state is State.MISSING
+
+
+def test_a_split_without_a_usable_clip_stops_the_run(patient):
+    for writer in (patient.how2sign, patient.phoenix):
+        writer.annotate([("short", "a")])
+        writer.write_clip("short", motion(3))
+    assert stops(patient.examine("deto")) == ["split train"]
+    assert not training_starts(patient, "deto")
+    patient.how2sign.annotate([("train0", "a")])
+    assert stops(patient.examine("deto")) == [] and training_starts(patient, "deto")
+
+
+def test_damaged_poses_are_found_when_everything_is_read(patient):
+    patient.how2sign.write_clip("train1", motion(50)).write_bytes(b"\x80\x04" + b"0" * 200_000)
+    assert patient.examine("deto")["how2sign train"].detail.startswith("3 clips")
+    row = patient.examine("deto", "--thorough")["how2sign train"]
+    assert row.state is State.NOTE and "train1" in row.detail
+    assert row.detail.startswith(f"2 clips, a pickle a clip, {44 + 52} frames")
+    rows = patient.examine("deto", "--thorough", "DATASET.CHECK_POSES=false")
+    assert stops(rows) == ["how2sign train"]
+    assert training_starts(patient, "deto")
+    assert not training_starts(patient, "deto", "DATASET.CHECK_POSES=false")
+
+
+def test_a_packed_store_is_taken_and_its_damage_found(patient, monkeypatch):
+    command = patient.examine("deto")["packed store"].command
+    follow(command, monkeypatch)
+    rows = patient.examine("deto", "--thorough")
+    assert stops(rows) == []
+    assert rows["how2sign train"].detail == f"3 clips, packed, {44 + 48 + 52} frames"
+    assert rows["packed store"].state is State.FOUND
+    assert "checksums agree" in rows["phoenix val, packed"].detail
+
+    frames = patient.folder / "packed" / "how2sign" / "train" / "frames.f32"
+    content = bytearray(frames.read_bytes())
+    content[100] ^= 1
+    frames.write_bytes(content)
+    assert stops(patient.examine("deto")) == []  # its size is right
+    rows = patient.examine("deto", "--thorough")
+    assert stops(rows) == ["how2sign train, packed"]
+    remove, again = rows["how2sign train, packed"].command.split(" && ")
+    assert remove == f"rm -r {frames.parent}" and again == command
+
+    frames.write_bytes(content[:-4])
+    rows = patient.examine("deto")
+    assert stops(rows) == ["how2sign train, packed"]
+    assert rows["how2sign train"].detail == "3 clips, a pickle a clip"  # the source is whole
+    assert not training_starts(patient, "deto")
+    follow(rows["how2sign train, packed"].command, monkeypatch)
+    assert stops(patient.examine("deto")) == []
+
+    patient.phoenix.annotate([("train0", "another text")])
+    rows = patient.examine("deto")
+    assert stops(rows) == ["phoenix train, packed"]
+    assert "older than its source" in rows["phoenix train, packed"].detail
+    assert not training_starts(patient, "deto")
+
+    shutil.rmtree(patient.phoenix.root)  # it may go once it is packed
+    assert stops(patient.examine("deto")) == [] and training_starts(patient, "deto")
+
+
+def test_an_old_packed_pose_shows_when_everything_is_read(patient, monkeypatch):
+    follow(patient.examine("deto")["packed store"].command, monkeypatch)
+    patient.how2sign.write_clip("train1", motion(60))
+    assert stops(patient.examine("deto")) == []
+    assert stops(patient.examine("deto", "--thorough")) == ["how2sign train, packed"]
+
+
+def test_statistics_that_would_divide_by_zero_are_noted(patient, monkeypatch):
+    std = torch.ones(179)
+    std[40] = 0
+    torch.save(std, patient.folder / "std.pt")
+    row = patient.examine("deto")["statistics"]
+    assert row.state is State.NOTE and "1 features never move" in row.detail
+    row = patient.examine("deto", "DATASET.H2S.STD_FLOOR=0.2")["statistics"]
+    assert row.state is State.FOUND
+    torch.save(torch.ones(133), patient.folder / "std.pt")
+    row = patient.examine("deto")["statistics"]
+    assert row.state is State.WRONG and "179" in row.detail
+    follow(row.command, monkeypatch)
+    assert patient.examine("deto")["statistics"].state is not State.WRONG

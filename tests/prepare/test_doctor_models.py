@@ -1,0 +1,174 @@
+"""What the doctor says of checkpoints and the mBART folder."""
+
+import json
+import pickle
+
+import pytest
+import safetensors.torch
+import torch
+from sentencepiece import sentencepiece_model_pb2
+from transformers import MBartForConditionalGeneration
+
+from prepare.doctor.rows import State
+from soke.files import checksum
+from soke.generator.vocabulary import MBART_LANGUAGES
+from tests.helpers import THREE_PARTS, small_config, small_generator
+from tests.prepare.patient import gone, spoiled, stops, training_starts
+
+
+@pytest.mark.parametrize(
+    ("change", "what", "state", "detail"),
+    [
+        (gone("runs/deto/checkpoints/best.ckpt"), "tokenizer", State.MISSING, "best.ckpt"),
+        (spoiled("runs/deto/checkpoints/best.ckpt"), "tokenizer", State.WRONG, "best.ckpt"),
+        (gone("words.json"), "dictionary", State.MISSING, "words.json"),
+        (spoiled("words.json"), "dictionary", State.WRONG, ""),
+        (gone("mbart/config.json"), "mBART configuration", State.MISSING, "no config.json"),
+        (gone("mbart/sentencepiece.bpe.model"), "mBART text pieces", State.MISSING, "tokenizer.js"),
+        (gone("mbart/map_ids.pkl"), "mBART rows", State.MISSING, "no map_ids.pkl"),
+        (spoiled("mbart/map_ids.pkl"), "mBART rows", State.WRONG, "map_ids.pkl"),
+        (spoiled("mbart/sentencepiece.bpe.model"), "mBART text pieces", State.WRONG, "sentencepie"),
+        (spoiled("mbart/config.json"), "mBART configuration", State.WRONG, "config.json"),
+        (gone("data/How2Sign/TOKENS/phoenix/val1.npy"), "tokens of phoenix", State.MISSING, "1 of"),
+        (spoiled("data/How2Sign/TOKENS/phoenix/val0.npy"), "tokens of phoenix", State.WRONG, "1"),
+    ],
+)  # fmt: skip
+def test_what_the_generator_lacks_stops_it(whole, change, what, state, detail):
+    change(whole)
+    rows = whole.examine("soke")
+    assert what in stops(rows)
+    # A spoiled tokenizer made no tokens; which languages the pieces have, config.json says too.
+    also = {"tokenizer": "token files", "mBART configuration": "mBART text pieces"}
+    assert set(stops(rows)) <= {what, also.get(what)}
+    assert rows[what].state is state and detail in rows[what].detail
+    assert rows[what].advice or rows[what].command
+    assert not training_starts(whole, "soke")
+
+
+def test_a_tokenizer_of_other_parts_stops_the_run(whole):
+    rows = [{**row, "codebook_size": 20} for row in THREE_PARTS]
+    whole.write_tokenizer(rows=rows)
+    row = whole.examine("soke")["tokenizer"]
+    assert row.stops and "another part table" in row.detail and "PARTS" in row.advice
+
+
+PRETRAINED = "model.generator.pretrained=true"
+
+
+def mbart_state(folder):
+    rows = pickle.loads((folder / "map_ids.pkl").read_bytes())
+    model = MBartForConditionalGeneration(small_config(len(rows)))
+    return {key: value.clone() for key, value in model.state_dict().items()}
+
+
+def test_mbart_weights_are_read_where_they_are_needed(whole):
+    rows = whole.examine("soke", PRETRAINED)
+    assert stops(rows) == ["mBART weights"]
+    assert "model.generator.pretrained=false" in rows["mBART weights"].advice
+    assert "prepare.trim_vocabulary" in rows["mBART weights"].advice
+    for name in ("model.safetensors", "pytorch_model.bin"):
+        assert name in rows["mBART weights"].detail
+    gone("mbart/config.json")(whole)
+    assert stops(whole.examine("soke", PRETRAINED)) == ["mBART configuration", "mBART weights"]
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
+def test_mbart_weights_have_to_fit(whole, name):
+    folder, safe = whole.folder / "mbart", name.endswith("safetensors")
+    save = safetensors.torch.save_file if safe else torch.save
+    state = mbart_state(folder)
+    save(state, folder / name)
+    rows = whole.examine("soke", PRETRAINED)
+    assert stops(rows) == [] and "they fit" in rows["mBART weights"].detail
+    assert training_starts(whole, "soke", PRETRAINED)
+    short = dict(list(state.items())[:-3])
+    for wrong in (short, {**state, "model.encoder.layers.0.fc1.bias": torch.zeros(3)}):
+        save(wrong, folder / name)
+        rows = whole.examine("soke", PRETRAINED)
+        assert stops(rows) == ["mBART weights"] and "does not fit" in rows["mBART weights"].detail
+        assert not training_starts(whole, "soke", PRETRAINED)
+
+
+def test_weights_in_shards(whole):
+    folder = whole.folder / "mbart"
+    state = mbart_state(folder)
+    keys = list(state)
+    shards = {"a.safetensors": keys[:20], "b.safetensors": keys[20:]}
+    for name, own in shards.items():
+        safetensors.torch.save_file({key: state[key] for key in own}, folder / name)
+    places = {key: name for name, own in shards.items() for key in own}
+    index = folder / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": places}))
+    rows = whole.examine("soke", PRETRAINED)
+    assert stops(rows) == [] and "they fit" in rows["mBART weights"].detail
+    assert training_starts(whole, "soke", PRETRAINED)
+    gone("mbart/b.safetensors")(whole)
+    row = whole.examine("soke", PRETRAINED)["mBART weights"]
+    assert row.state is State.MISSING and "b.safetensors" in row.detail
+
+
+def test_text_pieces_of_either_kind(whole):
+    """The pieces of ``sentencepiece.bpe.model`` in place of it as ``tokenizer.json``."""
+    path = whole.folder / "mbart" / "sentencepiece.bpe.model"
+    model = sentencepiece_model_pb2.ModelProto.FromString(path.read_bytes())
+    pieces = [[name, 0.0] for name in ("<s>", "<pad>", "</s>", "<unk>")]
+    pieces += [[piece.piece, piece.score] for piece in model.pieces[3:]]
+    pieces += [[code, 0.0] for code in (*MBART_LANGUAGES, "<mask>")]
+    size = whole.examine("soke")["mBART text pieces"].detail.split()[0]
+    assert size == str(len(pieces))
+    content = {"model": {"type": "Unigram", "unk_id": 3, "vocab": pieces}}
+    (path.parent / "tokenizer.json").write_text(json.dumps(content))
+    path.unlink()
+    rows = whole.examine("soke")
+    row = rows["mBART text pieces"]
+    assert stops(rows) == [] and row.detail.startswith(f"{size} ids")
+    assert row.state is State.NOTE and "does not normalise text" in row.detail
+    assert training_starts(whole, "soke")
+
+
+@pytest.mark.parametrize("decoder", ["multi_head", "part", "flatten"])
+def test_the_checkpoint_is_compared_with_the_configured_decoder(whole, decoder):
+    generator, _ = small_generator(whole.folder / "mbart", decoder)
+    path = whole.folder / "generator.ckpt"
+    state = {f"generator.{key}": value for key, value in generator.state_dict().items()}
+    torch.save({"state_dict": state}, path)
+    words = [f"TEST.CHECKPOINTS={path}", f"TRAIN.PRETRAINED={path}"]
+    own = whole.examine("soke", *words, f"model.generator.decoder={decoder}")
+    assert stops(own) == [] and own["generator to test"].state is State.FOUND
+    other = "multi_head" if decoder == "part" else "part"
+    rows = whole.examine("soke", *words, f"model.generator.decoder={other}")
+    assert stops(rows) == ["TRAIN.PRETRAINED"]
+    assert rows["generator to test"].state is State.WRONG
+
+
+def test_an_unknown_decoder_is_named(whole):
+    rows = whole.examine("soke", "model.generator.decoder=parts")
+    assert stops(rows) == ["generator"] and "'multi_head'" in rows["generator"].detail
+    assert not training_starts(whole, "soke", "model.generator.decoder=parts")
+
+
+def test_the_checkpoint_to_test_is_compared_but_not_needed(whole):
+    generator, _ = small_generator(whole.folder / "mbart")
+    state = {f"generator.{key}": value for key, value in generator.state_dict().items()}
+    path = whole.folder / "generator.ckpt"
+    code = checksum(whole.folder / "runs/deto/checkpoints/best.ckpt")
+    words = [f"TEST.CHECKPOINTS={path}"]
+    row = whole.examine("soke", *words)["generator to test"]
+    assert row.state is State.MISSING and not row.stops
+    torch.save({"state_dict": state, "soke": {"tokenizer_sha256": code}}, path)
+    # The corpora of the small generator name three sign languages, as `configs/default.yaml` does.
+    two = ["DATASET.H2S.DATASET_NAME=how2sign_phoenix"]
+    row = whole.examine("soke", *words, *two)["generator to test"]
+    assert row.state is State.FOUND, row.detail
+    torch.save({"state_dict": state, "soke": {"tokenizer_sha256": "0" * 64}}, path)
+    row = whole.examine("soke", *words)["generator to test"]
+    assert row.state is State.WRONG and "another tokenizer" in row.detail and not row.stops
+    short = {key: value for key, value in state.items() if "layers.1" not in key}
+    torch.save({"state_dict": short, "soke": {"tokenizer_sha256": code}}, path)
+    row = whole.examine("soke", *words)["generator to test"]
+    assert row.state is State.WRONG and "does not fit" in row.detail
+    # As weights to start from the same file stops the run.
+    rows = whole.examine("soke", f"TRAIN.PRETRAINED={path}")
+    assert stops(rows) == ["TRAIN.PRETRAINED"]
+    torch.save({"state_dict": state}, path)
+    assert stops(whole.examine("soke", f"TRAIN.PRETRAINED={path}")) == []
