@@ -209,9 +209,7 @@ class Generator(nn.Module, ABC):
 
     def checkpoint_activations(self) -> None:
         """In training compute each layer again on the way back, which takes less memory."""
-        for config in {id(m.config): m.config for m in (self.backbone, *self.backbone.children())
-                       if hasattr(m, "config")}.values():
-            config.use_cache = False  # which nothing here asks for, but transformers warns of
+        self.backbone.config.use_cache = False  # never used here, but transformers warns of it
         self.backbone.activation_checkpointing_enable({"use_reentrant": False})
 
     def compile_networks(self) -> None:

@@ -133,11 +133,11 @@ class PromptBuilder:
         if draws.random() >= self.swap_codes:
             return retrieval, tokens
         signs = np.concatenate([keyword.tokens for keyword in keywords])
-        places = []
+        share, places = draws.random(), []  # from a few codes to all of them
         for part, column in zip(self.vocabulary.parts, signs.T):
             place = np.arange(part.codebook_size)
             used = np.unique(column)
-            for code in used[draws.random(len(used)) < 0.5]:
+            for code in used[draws.random(len(used)) < share]:
                 other = draws.integers(part.codebook_size)
                 place[[code, other]] = place[[other, code]]
             places.append(place)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -58,7 +59,7 @@ class _LiveBytes(TorchDispatchMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self.live = self.peak = 0
+        self.live, self.after = 0, []
         self._known = WeakIdKeyDictionary()
 
     def __torch_dispatch__(
@@ -71,24 +72,45 @@ class _LiveBytes(TorchDispatchMode):
         for value in tree_leaves(result):
             if isinstance(value, Tensor):
                 self._add(value.untyped_storage())
+        self.after.append(self.live)
         return result
 
     def _add(self, storage: torch.UntypedStorage) -> None:
         if storage not in self._known:
             self._known[storage] = None
             self.live += storage.nbytes()
-            self.peak = max(self.peak, self.live)
             weakref.finalize(storage, self._remove, storage.nbytes())
 
     def _remove(self, size: int) -> None:
         self.live -= size
 
 
-def activation_bytes(loss: Callable[[], Tensor], parameters: Iterable[nn.Parameter]) -> int:
-    """The most that a forward and a backward pass on the CPU hold besides weights and gradients.
+#: Copies of a clip that are measured. A single one has operations of its own.
+MEASURED = (2, 3)
 
-    Includes what lives for a moment only, and what autocast makes of the weights. No gradient is
-    left behind, and the state of the random generator is as before.
+
+def activation_bytes(
+    losses: Sequence[Callable[[], Tensor]], parameters: Iterable[nn.Parameter], count: int
+) -> float:
+    """The most that the passes of ``count`` like clips hold, from the losses of `MEASURED` ones.
+
+    At every moment of the passes what is held grows with the clips in a straight line, but the
+    moment at which most is held is another one for few clips, where gradients of weights are large.
+    """
+    parameters = list(parameters)
+    first, second = (live_bytes(loss, parameters) for loss in losses)
+    if len(first) != len(second):  # other operations were chosen
+        first, second = first.max(), second.max()
+    few, more = MEASURED
+    return float(np.max(first + (count - few) / (more - few) * (second - first)))
+
+
+def live_bytes(loss: Callable[[], Tensor], parameters: Iterable[nn.Parameter]) -> np.ndarray:
+    """What forward and backward pass on the CPU hold besides weights and gradients.
+
+    A number after every operation: activations, what lives for a moment only, and what autocast
+    makes of the weights. No gradient is left behind, and the state of the random generator is as
+    before.
     """
     trained = [parameter for parameter in parameters if parameter.requires_grad]
     kept = [parameter.grad for parameter in trained]
@@ -106,7 +128,7 @@ def activation_bytes(loss: Callable[[], Tensor], parameters: Iterable[nn.Paramet
             _LiveBytes() as counter,
         ):
             loss().backward()
-        return counter.peak
+        return np.array(counter.after, dtype=np.int64)
     finally:
         for hook, parameter, gradient in zip(hooks, trained, kept):
             hook.remove()

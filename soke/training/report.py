@@ -5,17 +5,24 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import lightning as L
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
-from torch import nn
+from torch import Tensor, nn
 
 from soke.data.module import SignDataModule
 from soke.data.sampling import TrainingBatches, padding_share
 from soke.structures import PoseBatch, TokenBatch
-from soke.training.memory import MemoryEstimate, activation_bytes, bytes_of, optimizer_bytes
+from soke.training.memory import (
+    MEASURED,
+    MemoryEstimate,
+    activation_bytes,
+    bytes_of,
+    optimizer_bytes,
+)
 from soke.training.module import TrainingModule
 from soke.training.sharding import ShardedStrategy
 
@@ -34,7 +41,7 @@ class StartReport(Callback):
         if stage == "fit" and trainer.is_global_zero:
             memory = estimate(
                 module,
-                longest_clips(trainer.datamodule, 2),
+                longest_clip(trainer.datamodule),
                 trainer.datamodule.batch_size,
                 str(trainer.precision),
                 trainer.world_size if isinstance(trainer.strategy, ShardedStrategy) else 1,
@@ -42,7 +49,7 @@ class StartReport(Callback):
             place = "process" if trainer.strategy.root_device.type == "cpu" else "GPU"
             clips = f"{trainer.datamodule.batch_size} of the longest clips"
             log.info(
-                "training\n%s\nmemory of a %s, at most (%s, %s): %s\n%s",
+                "training\n%s\nmemory of a %s, about (%s, %s): %s\n%s",
                 describe_parameters(module.parameter_groups()),
                 place, trainer.precision, clips, memory,
                 describe_steps(trainer, module, trainer.datamodule),
@@ -57,11 +64,11 @@ def describe_parameters(groups: Mapping[str, Sequence[nn.Parameter]]) -> str:
     return f"parameters: {named}; {sum(sizes.values()):,} in all, {trained:,} of them trained"
 
 
-def longest_clips(data: SignDataModule, count: int) -> list[PoseBatch | TokenBatch]:
-    """Batches of one, two, ... of the longest training clips (the first ones if none is known)."""
-    order = range(len(data.train)) if data.lengths is None else np.argsort(-data.lengths)
-    samples = [data.train[int(index)] for index in order[:count]]
-    return [data.collate_train(samples[: n + 1]) for n in range(len(samples))]
+def longest_clip(data: SignDataModule) -> list[PoseBatch | TokenBatch]:
+    """Batches of `MEASURED` copies of it (of the first training clip if no length is known)."""
+    index = 0 if data.lengths is None else int(np.argmax(data.lengths))
+    sample = data.train[index]
+    return [data.collate_train([sample] * count) for count in MEASURED]
 
 
 def estimate(
@@ -74,26 +81,24 @@ def estimate(
     """Memory of a device that trains ``module`` with batches of ``batch_size`` clips.
 
     Weights, gradients and the optimizer's state are counted and divided among ``shares`` devices.
-    Activations are measured on the CPU for ``batches`` of one and of two clips, and taken on in a
-    straight line: what they hold is proportional to the clips but for what autocast makes of the
-    weights. Attention in a GPU's fast kernels needs less than the CPU's.
+    Activations are measured on the CPU for ``batches`` of `MEASURED` like clips and taken on to
+    ``batch_size`` clips (`soke.training.memory.activation_bytes`). Attention in a GPU's fast
+    kernels needs less than the CPU's; what an allocator cannot use again comes on top.
     """
     parameters = list(module.network.parameters())
     trained = [parameter for parameter in parameters if parameter.requires_grad]
     dtype = _AUTOCAST.get(precision)
 
-    def passes(batch: PoseBatch | TokenBatch) -> int:
-        cast = torch.autocast("cpu", dtype) if dtype else contextlib.nullcontext()
-        with cast:
-            return activation_bytes(lambda: module.trial_loss(batch), parameters)
+    def loss(batch: PoseBatch | TokenBatch) -> Tensor:
+        with torch.autocast("cpu", dtype) if dtype else contextlib.nullcontext():
+            return module.trial_loss(batch)
 
-    first, *rest = (passes(batch) for batch in batches)
-    a_clip = rest[0] - first if rest else first
+    losses = [partial(loss, batch) for batch in batches]
     return MemoryEstimate(
         weights=(bytes_of(parameters) + bytes_of(module.network.buffers())) / shares,
         gradients=bytes_of(trained) / shares,
         optimizer=optimizer_bytes(module.optimizer, trained) / shares,
-        activations=first + (batch_size - 1) * a_clip,
+        activations=activation_bytes(losses, parameters, batch_size),
     )
 
 

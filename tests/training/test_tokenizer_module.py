@@ -7,6 +7,7 @@ from torch import nn
 
 from soke.body import POINT_SETS
 from soke.data.datasets import PoseSample, collate_poses
+from soke.metrics.reconstruction import point_errors
 from soke.structures import PoseBatch
 from soke.tokenizer import QUANTIZERS, load_tokenizer, reconstruction_loss
 from soke.training.optimization import WarmupCosine
@@ -147,6 +148,31 @@ def test_resuming_from_a_lightning_checkpoint_is_exact(tmp_path, kind):
     loaded = load_tokenizer(path)
     for key, value in half.tokenizer.state_dict().items():
         assert torch.equal(loaded.state_dict()[key], value), key
+
+
+def test_validation_scores_each_clip_by_itself(monkeypatch):
+    """All clips of a batch are posed in one go; the scores are those of posing them in turn."""
+    module = module_of(tokenizer_of(mean=torch.randn(133), std=torch.full((133,), 2.0))).eval()
+    module.log = lambda *_, **__: None
+    batch, added = batch_of([24, 8, 16]), []
+    monkeypatch.setattr(module.errors, "update", lambda *row, weight: added.append((*row, weight)))
+    module.validation_step(batch, 0)
+    _, output = module.losses(batch)
+    for (corpus, errors, weight), i, length in zip(added, range(3), (24, 8, 16)):
+        motions = [
+            module.tokenizer.denormalize(motion[i, :length])
+            for motion in (output.reconstruction, batch.motion)
+        ]
+        points = [Skeleton().scored_points(motion) for motion in motions]
+        expected = point_errors(*points)
+        assert corpus == "a" and weight == length
+        assert errors.pop("MPJPE_mean") == pytest.approx(sum(expected.values()) / len(expected))
+        assert errors == pytest.approx(expected, rel=1e-6)
+        if i == 0:
+            name, _, *sample = module.sample
+            assert name == "clip0"
+            torch.testing.assert_close(sample, motions)
+    assert len(added) == 3
 
 
 class StopAfter(L.Callback):
