@@ -19,7 +19,7 @@ from soke.training.optimization import OptimizerFactory
 
 @dataclass(frozen=True)
 class MemoryEstimate:
-    """Bytes on one device. Their sum is an upper limit: not all are at their largest at once."""
+    """Bytes on one device, of tensors alone: libraries and allocators take more."""
 
     weights: float
     gradients: float
