@@ -18,6 +18,9 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+#: Channels from which on products are large enough for several threads.
+SHARED_WIDTH = 256
+
 
 def convolve(x: Tensor, weight: Tensor, bias: Tensor, dilation: int = 1) -> Tensor:
     """Input ``[B, C, T]`` and weight ``[O, C, K]``, K odd, to ``[B, O, T]``."""
@@ -54,9 +57,14 @@ def double(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 
 def as_products(x: Tensor, weight: Tensor) -> bool:
-    """Whether matrix products are the faster way."""
+    """Whether matrix products are the faster way.
+
+    Several threads lose more time meeting after each small product than they gain.
+    """
+    large = min(weight.shape[:2]) >= SHARED_WIDTH
     return (
-        weight.requires_grad
+        (large or torch.get_num_threads() == 1)
+        and weight.requires_grad
         and torch.is_grad_enabled()
         and x.device.type == "cpu"
         and x.dtype == weight.dtype == torch.float32
