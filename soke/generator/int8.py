@@ -22,10 +22,13 @@ from torch import Tensor, nn
 
 from soke.generator.stepping import DecoderWeights
 
-#: Digits of inputs are unsigned with this zero point, from 1 to 255.
-_ZERO, _RANGE = 128, 127
-#: A second digit counts in steps of the first one's over this, so that it covers half a step.
-_FINER = 2 * _RANGE
+#: An input is two bytes of a whole number, both with this zero point: the first from 1 to 255, the
+#: second in steps that are finer.
+_ZERO, _RANGE, _FINER = 128, 127, 256
+#: Added before a number is cut to an integer: both zero points, and a half for rounding.
+_MIDDLE = _ZERO * _FINER + _ZERO + 0.5
+#: Of a number of four bytes, those two, the finer one first (all processors of note store it so).
+_BYTES = slice(0, 2)
 #: Packed decoders by network, with what tells whether its weights have changed since.
 _PACKED: WeakKeyDictionary[nn.Module, tuple[object, DecoderWeights]] = WeakKeyDictionary()
 
@@ -60,20 +63,18 @@ class Int8Linear:
         self.bias = torch.cat([layer.bias.detach() for layer in layers]).float()
 
     def __call__(self, x: Tensor) -> Tensor:
-        largest = x.abs().amax(dim=1, keepdim=True).clamp_(min=1e-12)  # [rows, 1]
-        steps = x * (_RANGE / largest)
-        first = steps.round()
-        second = (steps - first).mul_(_FINER)
-        digits = torch.cat([first, second]).add_(_ZERO).round_().to(torch.uint8)  # [2 * rows, I]
+        largest = torch.linalg.vector_norm(x, torch.inf, dim=1, keepdim=True).clamp_(min=1e-12)
+        steps = torch.mul(x, _RANGE * _FINER / largest).add_(_MIDDLE)  # [rows, I]
+        digits = (
+            steps.to(torch.int32).view(torch.uint8).view(len(x), -1, 4)[..., _BYTES]
+        )  # [rows, I, 2]
         products = torch.ops.onednn.qlinear_pointwise(
-            digits, 1 / _RANGE, _ZERO, self.weight, self.scale, self.zeros,
-            None, 1.0, 0, torch.float32, "none", [], "",
-        )  # fmt: skip
-        if self.digits == 2:
-            coarse, fine = products.view(2, len(x), 2, -1).sum(dim=2)
-        else:
-            coarse, fine = products.chunk(2)
-        return torch.addcmul(self.bias, coarse.add_(fine, alpha=1 / _FINER), largest)
+            digits.transpose(1, 2).flatten(0, 1), 1 / _RANGE, _ZERO, self.weight, self.scale,
+            self.zeros, None, 1.0, 0, torch.float32, "none", [], "",
+        ).view(len(x), 2, self.digits, -1)  # fmt: skip
+        found = torch.add(products[:, 1], products[:, 0], alpha=1 / _FINER)  # [rows, digits, O]
+        total = found[:, 0] if self.digits == 1 else found[:, 0].add_(found[:, 1])
+        return torch.addcmul(self.bias, total, largest)
 
 
 def int8_weights(decoder: nn.Module) -> DecoderWeights:

@@ -30,11 +30,11 @@ def test_layers_are_rounded_to_their_digits_and_no_more(inputs, outputs, added):
 
     exact = x.double() @ weight.T + bias
     rounded = digits(weight, largest, 1 if added else 2 * largest)
-    expected = digits(x.double(), 127, 254) @ rounded.T + bias
+    expected = digits(x.double(), 127, 256) @ rounded.T + bias
     found = Int8Linear(layers, added)(x).double()
     error = (expected - exact).norm()
     assert 0 < error < (2e-2 if added else 3e-4) * exact.norm()
-    assert (found - expected).norm() < 0.2 * error
+    assert (found - expected).norm() < 0.3 * error
 
 
 def test_a_row_does_not_depend_on_the_others():
