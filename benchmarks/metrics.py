@@ -1,27 +1,45 @@
 """Speed of the DTW scores against plain Python loops: ``python -m benchmarks.metrics``.
 
+    python -m benchmarks.metrics [--check] [--only {first,pair,gallery,split} ...] [--clips 2300]
+
 The plain way is one function call and one numpy expression a cell of the cost matrix, then a loop
-over the cells. All numbers come from one process and one pair of clips, 400 x 393 frames of 21
-points in float32, as a body model yields them; only the compile time is measured in a fresh one.
+over the cells. It runs over one pair of clips, 400 x 393 frames of 21 points, in the same process
+as ours. The goals are for float32, as a body model yields positions; that float64 is exact is
+checked as well. Then the scores of a whole test split, 2,300 clips of 200 frames: body (aligned
+over 144 joints, 12 scored) and two hands of 21 points, both scores, accumulated and per step.
+``--clips`` of them are scored and the time is scaled. Compile times are measured in a process of
+their own with an empty cache, and kept out of everything else.
+
+``--check`` exits with 1 when a goal is missed. About two minutes are needed.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
+import platform
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 
 import numba
 import numpy as np
+import torch
 from scipy.spatial.transform import Rotation
 
-from soke.metrics.dtw import dtw_jpe, dtw_jpe_matrix, dtw_pa_jpe
+from benchmarks.data import Report
+from soke.body.points import ALL_JOINTS, POINT_SETS
+from soke.metrics.dtw import dtw_jpe, dtw_jpe_matrix, dtw_pa_jpe, warp_jpe, warp_pa_jpe
+from soke.metrics.generation import generation_errors, generation_errors_of_clips
 
 FRAMES, OTHERS, POINTS = 400, 393, 21
-PA_ROWS = 40  # the plain loops with alignment run over so many of the 400 rows
+JPE_GOAL, PA_GOAL, EXACT = 1500, 600, 1e-9
+REPEATS = 100  # others may use the machine: the best counts
 GALLERY, GALLERY_FRAMES = 40, 100
+SPLIT, SPLIT_FRAMES, SPLIT_SECONDS = 2300, 200, 180
+DISTINCT = 23  # clips that are made up; the split repeats them
 
 FIRST_CALL = """
 import time
@@ -35,13 +53,13 @@ for call in (dtw_jpe, dtw_pa_jpe):
 """
 
 
-def clip(rng, frames):
-    """Points of a turning, wandering hand, ``[frames, 21, 3]`` in metres."""
+def clip(rng, frames, points=POINTS):
+    """Points of a turning, wandering hand, ``[frames, points, 3]`` in metres."""
     t = np.linspace(0, 6, frames)[:, None, None]
-    shape = rng.normal(size=(POINTS, 3)) * [0.06, 0.03, 0.01]
+    shape = rng.normal(size=(points, 3)) * [0.06, 0.03, 0.01]
     for frequency in (1, 2, 5, 9):
-        wave = np.sin(frequency * t + rng.uniform(0, 6, size=(POINTS, 3)))
-        shape = shape + 0.01 * wave * rng.normal(size=(POINTS, 3))
+        wave = np.sin(frequency * t + rng.uniform(0, 6, size=(points, 3)))
+        shape = shape + 0.01 * wave * rng.normal(size=(points, 3))
     turn = Rotation.from_rotvec(np.sin(t[:, 0] * rng.uniform(0.5, 3, 3))).as_matrix()
     return (shape @ turn + rng.normal(size=3)).astype(np.float32)
 
@@ -87,7 +105,8 @@ def seconds(call, repeats):
     return min(times), value
 
 
-def report_first_calls():
+def measure_first_calls(report: Report, _) -> None:
+    print("first call in a process")
     with tempfile.TemporaryDirectory() as cache:
         environment = {**os.environ, "NUMBA_CACHE_DIR": cache}
         runs = [
@@ -97,52 +116,114 @@ def report_first_calls():
             ).stdout.split()
             for _ in range(2)
         ]  # fmt: skip
-    print("first call in a process, compiled / loaded from the cache:")
     for name, compiled, cached in zip(("dtw_jpe", "dtw_pa_jpe"), *runs):
-        print(f"  {name:16}{float(compiled):6.1f} s / {float(cached):.2f} s")
+        report.row(f"{name}, compiled", f"{float(compiled):.1f} s")
+        report.row(f"{name}, from the cache on disk", f"{float(cached):.2f} s")
 
 
-def report(name, plain, fast, target, remark=""):
-    ratio = plain / fast
-    print(
-        f"  {name:22}{plain:8.2f} s {1000 * fast:8.2f} ms {ratio:7.0f} x  "
-        f"(target {target} x){remark}"
-    )
+def compare(report, name, plain, fast, goal=None):
+    reached = None if goal is None else plain / fast >= goal
+    times = f"{plain:.2f} s -> {1000 * fast:.2f} ms"
+    report.row(name, times, plain / fast, None if goal is None else f">= {goal} x", reached)
 
 
-def main():
+def measure_pair(report: Report, _) -> None:
+    """One pair of long clips against plain loops."""
     rng = np.random.default_rng(0)
     x, y = clip(rng, FRAMES), clip(rng, OTHERS)
     wide = x.astype(np.float64), y.astype(np.float64)
-    print(f"{numba.get_num_threads()} threads; {FRAMES} x {OTHERS} frames, {POINTS} points")
-    report_first_calls()
-    for call in (dtw_jpe, dtw_pa_jpe):
-        call(x, y), call(*wide)
+    print(f"{FRAMES} x {OTHERS} frames, {POINTS} points; plain -> ours (best of {REPEATS})")
+    for name, plain, ours, counted, goal in (
+        ("DTW-JPE", plain_distance, dtw_jpe, warp_jpe, JPE_GOAL),
+        ("DTW-PA-JPE", plain_aligned_distance, dtw_pa_jpe, warp_pa_jpe, PA_GOAL),
+    ):
+        ours(x, y), ours(*wide), counted(x, y)  # compiled or read from the cache
+        slow, expected = seconds(lambda plain=plain: plain_dtw(x, y, plain), 1)
+        fast, value = seconds(lambda ours=ours: ours(x, y), REPEATS)
+        assert abs(value - expected) < 1e-5 * expected
+        compare(report, name, slow, fast, goal)
+        slow_wide, expected = seconds(lambda plain=plain: plain_dtw(*wide, plain), 1)
+        fast, value = seconds(lambda ours=ours: ours(*wide), REPEATS)
+        compare(report, f"{name}, float64", slow_wide, fast)
+        error = abs(value - expected)
+        difference = f"{name}, float64, difference"
+        report.row(difference, f"{error:.1e} m", None, f"< {EXACT} m", error < EXACT)
+        fast, _ = seconds(lambda counted=counted: counted(x, y), REPEATS)
+        compare(report, f"{name} and its steps", slow, fast)
+        fast, _ = seconds(lambda ours=ours: ours(x, y, window=0.1), REPEATS)
+        report.row(f"{name}, window 0.1", f"{1000 * fast:.2f} ms")
 
-    print("                           plain  compiled (best of 20 or 50)")
-    plain, expected = seconds(lambda: plain_dtw(x, y, plain_distance), 1)
-    fast, value = seconds(lambda: dtw_jpe(x, y), 50)
-    assert abs(value - expected) < 1e-5 * expected
-    report("dtw_jpe", plain, fast, 1500)
-    fast, value = seconds(lambda: dtw_jpe(*wide), 50)
-    report("dtw_jpe, float64", plain, fast, 1500)
 
-    rows = wide[0][:PA_ROWS]
-    plain, expected = seconds(lambda: plain_dtw(rows, wide[1], plain_aligned_distance), 1)
-    assert abs(dtw_pa_jpe(rows, wide[1]) - expected) < 1e-9
-    fast, _ = seconds(lambda: dtw_pa_jpe(x, y), 20)
-    remark = f"; plain time of {PA_ROWS} of {FRAMES} rows, scaled"
-    report("dtw_pa_jpe", plain * FRAMES / PA_ROWS, fast, 600, remark)
-
+def measure_gallery(report: Report, _) -> None:
+    """Every clip against every other, as ranks need it."""
+    rng = np.random.default_rng(0)
     clips = [clip(rng, GALLERY_FRAMES) for _ in range(GALLERY)]
     dtw_jpe_matrix(clips[:1], clips[:1])
-    fast, _ = seconds(lambda: dtw_jpe_matrix(clips, clips), 5)
+    matrix, _ = seconds(lambda: dtw_jpe_matrix(clips, clips), 5)
     single, _ = seconds(lambda: [[dtw_jpe(a, b) for b in clips] for a in clips], 1)
-    print(
-        f"  dtw_jpe_matrix, {GALLERY} x {GALLERY} clips of {GALLERY_FRAMES} frames: "
-        f"{1000 * fast:.0f} ms; one call a pair {1000 * single:.0f} ms"
+    print(f"{GALLERY} x {GALLERY} clips of {GALLERY_FRAMES} frames")
+    report.row(
+        "one call a pair -> a matrix",
+        f"{1e3 * single:.0f} -> {1e3 * matrix:.0f} ms",
+        single / matrix,
     )
 
 
+def posed(rng):
+    """Scored points of a made-up clip, the body's among all joints."""
+    joints = clip(rng, SPLIT_FRAMES, 144)
+    sets = {ALL_JOINTS: joints}
+    for name, points in POINT_SETS.items():
+        chosen = [0, *points.joints]
+        sets[name] = joints[:, chosen] if points.joints else clip(rng, SPLIT_FRAMES)
+    return sets
+
+
+def measure_split(report: Report, count: int) -> None:
+    """All scores of a test split; several clips at once."""
+    rng = np.random.default_rng(0)
+    clips = [(posed(rng), posed(rng)) for _ in range(DISTINCT)]
+    errors = generation_errors(*clips[0])
+    assert next(generation_errors_of_clips(clips)) == errors
+    print(
+        f"{count} of {SPLIT} clips of {SPLIT_FRAMES} frames: {', '.join(POINT_SETS)}; "
+        f"{len(errors)} scores a clip; {torch.get_num_threads()} threads"
+    )
+    pairs = (clips[i % DISTINCT] for i in range(count))
+    taken, scored = seconds(lambda: sum(1 for _ in generation_errors_of_clips(pairs)), 1)
+    assert scored == count
+    whole = taken * SPLIT / count
+    report.row("a clip", f"{1000 * taken / count:.1f} ms")
+    name = "the whole split" + ("" if count == SPLIT else ", scaled")
+    report.row(name, f"{whole:.0f} s", None, f"< {SPLIT_SECONDS} s", whole < SPLIT_SECONDS)
+
+
+MEASUREMENTS: dict[str, Callable[[Report, int], None]] = {
+    "first": measure_first_calls,
+    "pair": measure_pair,
+    "gallery": measure_gallery,
+    "split": measure_split,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="exit with 1 when a goal is missed")
+    parser.add_argument("--only", nargs="+", choices=MEASUREMENTS, default=list(MEASUREMENTS))
+    parser.add_argument(
+        "--clips", type=int, default=SPLIT, help="so many of the split's clips are scored"
+    )
+    options = parser.parse_args(arguments)
+    if options.clips < 1:
+        parser.error(f"--clips: expected at least 1, got {options.clips}")
+    threads, python = numba.get_num_threads(), platform.python_version()
+    print(f"{threads} threads, Python {python}, numba {numba.__version__}")
+    report = Report()
+    for name in options.only:
+        MEASUREMENTS[name](report, options.clips)
+    print(f"missed: {', '.join(report.missed)}" if report.missed else "all goals reached")
+    return 1 if options.check and report.missed else 0
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

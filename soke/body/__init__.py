@@ -2,9 +2,10 @@
 
 from soke.body.files import STAND_IN, body_name, locate_body_model
 from soke.body.model import SIGNER_BETAS, BodyModel
-from soke.body.points import COMBINED, POINT_SETS, PointSet
+from soke.body.points import ALL_JOINTS, COMBINED, POINT_SETS, PointSet
 
 __all__ = [
+    "ALL_JOINTS",
     "COMBINED",
     "POINT_SETS",
     "SIGNER_BETAS",

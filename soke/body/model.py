@@ -14,19 +14,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from smplx.lbs import (
-    batch_rigid_transform,
-    batch_rodrigues,
-    find_dynamic_lmk_idx_and_bcoords,
-    vertices2landmarks,
-)
-from smplx.utils import find_joint_kin_chain
-from smplx.vertex_ids import vertex_ids
-from smplx.vertex_joint_selector import VertexJointSelector
+from smplx.lbs import batch_rigid_transform, batch_rodrigues
 from torch import Tensor, nn
 
 from soke.body.files import STAND_IN, body_name, read_body_arrays
-from soke.body.points import POINT_SETS, REGION_JOINTS, Point
+from soke.body.joints import SurfaceJoints
+from soke.body.points import ALL_JOINTS, POINT_SETS, REGION_JOINTS, Point
 from soke.parts import features_to_frames, frame_slices
 from soke.structures import BodyOutput
 
@@ -36,7 +29,6 @@ SIGNER_BETAS = (
     0.16037364, -0.01616933, -0.03450319, 0.01369138, 0.01108842,
 )  # fmt: skip
 _EXPRESSION_START = 300  # full files have 300 shape directions before the expression
-_NECK = 12
 _CHUNK = 256  # frames skinned at once: bounds memory, keeps matrices large
 
 
@@ -44,9 +36,9 @@ def _in_full_precision(method: Callable[..., Any]) -> Callable[..., Any]:
     """Positions are computed in float32 even where the run uses mixed precision."""
 
     @wraps(method)
-    def wrapped(self: BodyModel, motion: Tensor) -> Any:
+    def wrapped(self: BodyModel, motion: Tensor, **options: bool) -> Any:
         with torch.autocast(motion.device.type, enabled=False):
-            return method(self, motion.float())
+            return method(self, motion.float(), **options)
 
     return wrapped
 
@@ -76,7 +68,7 @@ class BodyModel(nn.Module):
         self.parents = [-1, *(int(parent) for parent in arrays["kintree_table"][0, 1:])]
         self.dominant_joint = arrays["weights"].argmax(axis=1)  # [V]
         self._register(arrays)
-        self._register_landmarks(arrays)
+        self.surface_joints = SurfaceJoints(arrays, self.parents)
         self._register_points()
 
     @property
@@ -104,17 +96,6 @@ class BodyModel(nn.Module):
         hands = np.concatenate([arrays["hands_meanl"], arrays["hands_meanr"]])
         buffer("hand_mean", hands.reshape(-1))
 
-    def _register_landmarks(self, arrays: dict[str, np.ndarray]) -> None:
-        for name in ("lmk_faces_idx", "dynamic_lmk_faces_idx"):
-            self.register_buffer(name, torch.as_tensor(arrays[name].astype(np.int64)))
-        for name in ("lmk_bary_coords", "dynamic_lmk_bary_coords"):
-            self.register_buffer(name, torch.as_tensor(arrays[name].astype(np.float32)))
-        self.register_buffer("face_index", torch.as_tensor(self.faces))
-        chain = find_joint_kin_chain(_NECK, self.parents)
-        self.register_buffer("neck_chain", torch.as_tensor(chain))
-        selector = VertexJointSelector(vertex_ids=vertex_ids["smplx"])
-        self.register_buffer("extra_vertices", selector.extra_joints_idxs)
-
     def _register_points(self) -> None:
         """Find the few vertices that the point sets depend on: posing only them is much faster."""
         needed = {i for points in POINT_SETS.values() for p in points.points for i in self._uses(p)}
@@ -141,7 +122,7 @@ class BodyModel(nn.Module):
             return [index]
         if index < len(self.parents):
             return []
-        return [int(self.extra_vertices[index - len(self.parents)])]
+        return [int(self.surface_joints.extra[index - len(self.parents)])]
 
     def _surface(self, vertices: Tensor | slice = slice(None)) -> _Surface:
         correctives = None
@@ -204,7 +185,9 @@ class BodyModel(nn.Module):
             rotations, skeleton, transforms, expression = self._skeleton(chunk)
             posed = self._skin(surface, rotations, transforms, expression)
             vertices.append(posed)
-            joints.append(self._all_joints(posed, skeleton, chunk))
+            pose, _ = self.full_pose(chunk)
+            on_surface = self.surface_joints(posed[:, self.surface_joints.vertices], pose)
+            joints.append(torch.cat([skeleton, on_surface], dim=1))
         return BodyOutput(torch.cat(vertices), torch.cat(joints))
 
     @torch.no_grad()
@@ -219,32 +202,23 @@ class BodyModel(nn.Module):
 
     @torch.no_grad()
     @_in_full_precision
-    def scored_points(self, motion: Tensor) -> dict[str, Tensor]:
-        """The points of each point set, ``{name: [N, J, 3]}`` in metres, root first."""
+    def scored_points(self, motion: Tensor, *, all_joints: bool = False) -> dict[str, Tensor]:
+        """The points of each point set, ``{name: [N, J, 3]}`` in metres, root first.
+
+        With ``all_joints`` also the 144 joints [N, 144, 3] as "joints", over which aligned scores
+        of the body are aligned. The other points are the same with and without it.
+        """
         surface = self._surface(self.point_vertices)
-        sources = []
+        joint_surface = self._surface(self.surface_joints.vertices) if all_joints else None
+        sources, all_of_them = [], []
         for chunk in motion.split(4 * _CHUNK):
             rotations, joints, transforms, expression = self._skeleton(chunk)
             posed = self._skin(surface, rotations, transforms, expression)
             sources.append(torch.cat([posed, joints], dim=1))
+            if joint_surface is not None:
+                posed = self._skin(joint_surface, rotations, transforms, expression)
+                on_surface = self.surface_joints(posed, self.full_pose(chunk)[0])
+                all_of_them.append(torch.cat([joints, on_surface], dim=1))
         source = torch.cat(sources)
-        return {name: getattr(self, f"mixture_{name}") @ source for name in POINT_SETS}
-
-    def _all_joints(self, vertices: Tensor, skeleton: Tensor, motion: Tensor) -> Tensor:
-        count = len(vertices)
-        faces = self.lmk_faces_idx.expand(count, -1)
-        weights = self.lmk_bary_coords.expand(count, -1, -1)
-        contour_faces, contour_weights = find_dynamic_lmk_idx_and_bcoords(
-            vertices,
-            self.full_pose(motion)[0].reshape(count, -1),
-            self.dynamic_lmk_faces_idx,
-            self.dynamic_lmk_bary_coords,
-            self.neck_chain,
-        )
-        landmarks = vertices2landmarks(
-            vertices,
-            self.face_index,
-            torch.cat([faces, contour_faces], dim=1),
-            torch.cat([weights, contour_weights], dim=1),
-        )
-        return torch.cat([skeleton, vertices[:, self.extra_vertices], landmarks], dim=1)
+        points = {name: getattr(self, f"mixture_{name}") @ source for name in POINT_SETS}
+        return {**points, ALL_JOINTS: torch.cat(all_of_them)} if all_joints else points

@@ -14,13 +14,22 @@ from dataclasses import dataclass
 Point = tuple[str, int]
 
 
+#: Name of all SMPL-X joints beside the point sets.
+ALL_JOINTS = "joints"
+
+
 @dataclass(frozen=True)
 class PointSet:
-    """``points[0]`` is the root; ``scored`` are the positions in ``points`` that count."""
+    """``points[0]`` is the root; ``scored`` are the positions in ``points`` that count.
+
+    Procrustes alignment is over all ``points``. Where ``joints`` are given it is over all 144
+    SMPL-X joints, of which these count: the same ones as ``scored``, in the same order.
+    """
 
     name: str
     points: tuple[Point, ...]
     scored: tuple[int, ...]
+    joints: tuple[int, ...] = ()
 
 
 def _hand(wrist: int, fingers: tuple[tuple[int, int], ...]) -> tuple[Point, ...]:
@@ -41,7 +50,10 @@ POINT_SETS: dict[str, PointSet] = {
     points.name: points
     for points in (
         PointSet(
-            "body", (("joint", 0), *(("joint", j) for j in _BODY_JOINTS)), tuple(range(1, 13))
+            "body",
+            (("joint", 0), *(("joint", j) for j in _BODY_JOINTS)),
+            tuple(range(1, 13)),
+            _BODY_JOINTS,
         ),
         PointSet("lhand", _hand(20, _LEFT_FINGERS), tuple(range(21))),
         PointSet("rhand", _hand(21, _RIGHT_FINGERS), tuple(range(21))),

@@ -22,7 +22,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 #: Freedom for the compiler to vectorise sums; infinities and NaN keep their meaning.
 _FASTMATH = {"nsz", "arcp", "contract", "reassoc"}
@@ -35,60 +35,54 @@ _NEWTON_LIMIT = 40
 #: the rotation grows as 4 eps / value^2, here about 1e-11.
 _WELL_CONDITIONED = 1e-2
 
-#: Points whose spread is below this fraction of their coordinates are one point plus rounding.
-_ROUNDING = 1e-13
 
-
-def unit_frames(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Move the centroid of each frame ``[T, J, 3]`` to the origin and divide the frame by its size.
-
-    Returns the unit frames ``[T, J, 3]`` and the sizes (root of the summed squares, metres)
-    ``[T]``. A frame whose points coincide up to rounding becomes zeros of size 0.
-    """
-    centred = frames - frames.mean(axis=1, keepdims=True)
-    extent = np.abs(centred).max(axis=(1, 2))
-    spread = extent > _ROUNDING * np.abs(frames).max(axis=(1, 2))
-    centred = np.where(spread[:, None, None], centred, 0.0)
-    centred /= np.where(spread, extent, 1.0)[:, None, None]  # so that no square over- or underflows
-    norm = np.sqrt((centred**2).sum(axis=(1, 2)))
-    return centred / np.where(spread, norm, 1.0)[:, None, None], norm * extent
-
-
-@njit(cache=True, parallel=True, fastmath=_FASTMATH, error_model="numpy")
+@njit(cache=True, nogil=True)
 def similarity_cost(
-    generated: np.ndarray, reference: np.ndarray, size: np.ndarray, points: np.ndarray
-) -> np.ndarray:
-    """Mean distance over ``points`` after alignment over all points, for every pair of frames.
+    generated: np.ndarray, reference: np.ndarray, size: np.ndarray, points: np.ndarray,
+    columns: np.ndarray, cost: np.ndarray, begin: int, end: int,
+) -> None:  # fmt: skip
+    """Mean distance over ``points`` after alignment over all points, for pairs of frames.
 
     ``generated`` ``[3, J, T]`` and ``reference`` ``[3, J, U]`` are unit frames with time last,
-    ``size`` ``[U]`` the sizes of the reference frames, ``points`` indices into J. Returns
-    ``[T, U]`` in the unit of ``size``.
+    ``size`` ``[U]`` the sizes of the reference frames, ``points`` indices into J, ``columns``
+    ``[T, 2]`` the first and the end of the reference frames that a generated frame is compared
+    with. Sets these of rows ``begin`` to ``end`` of ``cost`` ``[T, U]``, in the unit of ``size``.
     """
-    joints, frames = generated.shape[1], generated.shape[2]
-    others, wanted = reference.shape[2], points.shape[0]
-    cost = np.empty((frames, others))
-    for i in prange(frames):
-        s = np.zeros((9, others))  # s[3a + b] = sum of x_a y_b, to turn x onto y
-        for n in range(joints):
-            for a in range(3):
-                x = generated[a, n, i]
-                for j in range(others):
-                    s[3 * a, j] += x * reference[0, n, j]
-                    s[3 * a + 1, j] += x * reference[1, n, j]
-                    s[3 * a + 2, j] += x * reference[2, n, j]
-        r = _best_rotations(s)
-        total = np.zeros(others)
-        for p in range(wanted):
-            n = points[p]
-            x, y, z = generated[0, n, i], generated[1, n, i], generated[2, n, i]
+    for i in range(begin, end):
+        _cost_row(generated, i, reference, size, points, columns[i], cost[i])
+
+
+@njit(cache=True, fastmath=_FASTMATH, error_model="numpy")
+def _cost_row(
+    generated: np.ndarray, i: int, reference: np.ndarray, size: np.ndarray, points: np.ndarray,
+    columns: np.ndarray, row: np.ndarray,
+) -> None:  # fmt: skip
+    """Row ``i`` of `similarity_cost`."""
+    first, last = columns[0], columns[1]
+    others, wanted = last - first, points.shape[0]
+    if others < reference.shape[2]:  # loops over contiguous arrays from 0 on are vectorised
+        reference = reference[:, :, first:last].copy()
+    s = np.zeros((9, others))  # s[3a + b] = sum of x_a y_b, to turn x onto y
+    for n in range(generated.shape[1]):
+        for a in range(3):
+            x = generated[a, n, i]
             for j in range(others):
-                u = r[0, j] * x + r[1, j] * y + r[2, j] * z - reference[0, n, j]
-                v = r[3, j] * x + r[4, j] * y + r[5, j] * z - reference[1, n, j]
-                w = r[6, j] * x + r[7, j] * y + r[8, j] * z - reference[2, n, j]
-                total[j] += math.sqrt(u * u + v * v + w * w)
+                s[3 * a, j] += x * reference[0, n, j]
+                s[3 * a + 1, j] += x * reference[1, n, j]
+                s[3 * a + 2, j] += x * reference[2, n, j]
+    r = _best_rotations(s)
+    total = np.zeros(others)
+    for k in range(wanted):
+        n = points[k]
+        x, y, z = generated[0, n, i], generated[1, n, i], generated[2, n, i]
         for j in range(others):
-            cost[i, j] = size[j] * total[j] / wanted
-    return cost
+            u = r[0, j] * x + r[1, j] * y + r[2, j] * z - reference[0, n, j]
+            v = r[3, j] * x + r[4, j] * y + r[5, j] * z - reference[1, n, j]
+            w = r[6, j] * x + r[7, j] * y + r[8, j] * z - reference[2, n, j]
+            total[j] += math.sqrt(u * u + v * v + w * w)
+    size, row = size[first:last], row[first:last]
+    for j in range(others):
+        row[j] = size[j] * total[j] / wanted
 
 
 @njit(cache=True, fastmath=_FASTMATH, error_model="numpy")
@@ -210,11 +204,9 @@ def _jacobi(upper: tuple) -> tuple:
     Cyclic Jacobi rotations (Golub and Van Loan, Matrix Computations, section 8.5), exact to
     rounding whatever the spacing of the eigenvalues.
     """
-    k, vectors = np.empty((4, 4)), np.eye(4)
+    k, vectors = np.zeros((4, 4)), np.eye(4)
     k[0, 0], k[0, 1], k[0, 2], k[0, 3], k[1, 1], k[1, 2], k[1, 3], k[2, 2], k[2, 3], k[3, 3] = upper
-    for p in range(4):
-        for q in range(p):
-            k[p, q] = k[q, p]
+    k += np.triu(k, 1).T
     negligible = 1e-17 * np.abs(k).max()
     for _ in range(30):
         rotated = False

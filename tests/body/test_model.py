@@ -3,7 +3,14 @@ import pytest
 import smplx
 import torch
 
-from soke.body import POINT_SETS, SIGNER_BETAS, STAND_IN, BodyModel, locate_body_model
+from soke.body import (
+    ALL_JOINTS,
+    POINT_SETS,
+    SIGNER_BETAS,
+    STAND_IN,
+    BodyModel,
+    locate_body_model,
+)
 from soke.parts import features_to_frames, frame_slices
 
 
@@ -69,6 +76,22 @@ def test_scored_points_equal_the_protocol_on_the_full_body(body, motion):
             }[kind](index)
             torch.testing.assert_close(points[name][:, k], expected, atol=2e-6, rtol=0)
     assert points["body"].shape == (7, 13, 3) and points["lhand"].shape == (7, 21, 3)
+
+
+def test_all_joints_come_with_the_same_points(body, motion):
+    few, all_of_them = body.scored_points(motion), body.scored_points(motion, all_joints=True)
+    assert set(all_of_them) == {*few, ALL_JOINTS}
+    assert all(torch.equal(all_of_them[name], points) for name, points in few.items())
+    joints, theirs = all_of_them[ALL_JOINTS], reference(STAND_IN, motion).joints
+    torch.testing.assert_close(joints, theirs, atol=2e-6, rtol=0)
+    turned = motion.clone()  # the neck, whose three features come first
+    turned[:, :3] = torch.linspace(-1, 1, 7)[:, None] * torch.tensor([0, 1, 0])
+    joints = body.scored_points(turned, all_joints=True)[ALL_JOINTS]
+    torch.testing.assert_close(joints, reference(STAND_IN, turned).joints, atol=2e-6, rtol=0)
+    for points in POINT_SETS.values():
+        if points.joints:
+            scored = few[points.name][:, points.scored]
+            torch.testing.assert_close(scored, all_of_them[ALL_JOINTS][:, points.joints])
 
 
 def test_a_clip_does_not_depend_on_its_batch(body, motion):

@@ -1,5 +1,7 @@
 """Made-up clips and slow reference implementations that the tests of this folder share."""
 
+from fractions import Fraction
+
 import numpy as np
 from scipy.spatial.transform import Rotation
 
@@ -15,13 +17,46 @@ def random_clip(rng, frames, points=21, dtype=np.float64):
     return (shape @ turn + rng.normal(size=3)).astype(dtype)
 
 
-def textbook_dtw(cost):
+def textbook_totals(cost, allowed=None):
     total = np.full((len(cost) + 1, len(cost[0]) + 1), np.inf)
     total[0, 0] = 0
     for i, row in enumerate(cost):
         for j, value in enumerate(row):
-            total[i + 1, j + 1] = value + min(total[i, j], total[i, j + 1], total[i + 1, j])
-    return total[-1, -1]
+            if allowed is None or allowed[i][j]:
+                total[i + 1, j + 1] = value + min(total[i, j], total[i, j + 1], total[i + 1, j])
+    return total
+
+
+def textbook_dtw(cost, allowed=None):
+    return textbook_totals(cost, allowed)[-1, -1]
+
+
+def textbook_steps(cost, allowed=None):
+    """Steps of the shortest of all ways back through the cheapest predecessors."""
+    total = textbook_totals(cost, allowed)
+    cells, steps = {(len(cost), len(cost[0]))}, 1
+    while (1, 1) not in cells:
+        before = set()
+        for i, j in cells:
+            around = [(i - 1, j - 1), (i - 1, j), (i, j - 1)]
+            cheapest = min(total[cell] for cell in around)
+            before |= {cell for cell in around if total[cell] == cheapest}
+        cells, steps = before, steps + 1
+    return steps
+
+
+def textbook_band(frames, others, window):
+    """Cells of relative times at most ``window`` apart, and the nearest to the diagonal."""
+    if frames > others:
+        return [list(row) for row in zip(*textbook_band(others, frames, window))]
+    allowed = [[False] * others for _ in range(frames)]
+    for j in range(others):
+        at = Fraction(j * (frames - 1), max(1, others - 1))
+        for i in range(frames):
+            apart = abs(i - at)
+            near = apart <= Fraction(window) * (frames - 1) or apart <= Fraction(1, 2)
+            allowed[i][j] = near or frames == 1
+    return allowed
 
 
 def plain_jpe_cost(x, y, points=None, root=0):

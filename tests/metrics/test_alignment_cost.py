@@ -62,6 +62,18 @@ def test_a_mirrored_hand_is_not_turned_inside_out():
     assert np.allclose(np.diag(aligned_pairwise_cost(flat * [-1, 1, 1], flat)), 0, atol=1e-12)
 
 
+def test_large_and_small_reflections_equal_scipy():
+    rng = np.random.default_rng(5)
+    x, y = random_clip(rng, 4), random_clip(rng, 5)
+    for scale in (0.1, 10):
+        for mirror in np.diag([-1, 1, 1]), -np.eye(3), np.diag([1, -1, 1]) + 0.1:
+            moved = scale * x @ mirror + 3
+            expected = plain_pa_cost(moved, y)
+            assert np.allclose(aligned_pairwise_cost(moved, y), expected, rtol=0, atol=ATOL)
+            near = aligned_pairwise_cost(scale * y @ mirror, y)
+            assert np.allclose(near, plain_pa_cost(scale * y @ mirror, y), rtol=0, atol=ATOL)
+
+
 @pytest.mark.parametrize("place", [0.0, 0.1, 1e6])
 def test_coinciding_points_go_to_the_centroid(place):
     y = random_clip(np.random.default_rng(2), 6)

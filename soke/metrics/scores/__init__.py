@@ -1,0 +1,31 @@
+"""Scores as functions of sums over clips: values, intervals, differences of systems."""
+
+from soke.metrics.scores.resampling import (
+    PairedDifference,
+    bootstrap,
+    paired_difference,
+    paired_differences,
+)
+from soke.metrics.scores.score import (
+    CLIP_KEYS,
+    ClipSums,
+    Score,
+    interval_over_runs,
+    mean_score,
+    ratio_score,
+    share_score,
+)
+
+__all__ = [
+    "CLIP_KEYS",
+    "ClipSums",
+    "PairedDifference",
+    "Score",
+    "bootstrap",
+    "interval_over_runs",
+    "mean_score",
+    "paired_difference",
+    "paired_differences",
+    "ratio_score",
+    "share_score",
+]
