@@ -1,4 +1,4 @@
-"""Train the tokenizer or the generator, as TRAIN.STAGE says."""
+"""Train the tokenizer, the generator or the text decoder, as TRAIN.STAGE says."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ def main() -> None:
     if config.TRAIN.STAGE == "vae":
         module = build.tokenizer_module(config)
         data = build.pose_data(config, module.tokenizer)
+    elif config.TRAIN.STAGE == "m2t":
+        texts = build.text_builder(config)
+        data, module = build.token_data(config, texts), build.text_module(config, texts.vocabulary)
     else:
         prompts = build.prompt_builder(config)
         data, module = build.token_data(config, prompts), build.generator_module(config, prompts)

@@ -27,8 +27,8 @@ log = logging.getLogger(__name__)
 Row = TypeVar("Row")
 
 SCHEMA = Path(__file__).parents[1] / "configs" / "default.yaml"
-STAGES = ("vae", "lm_pretrain", "lm_instruct")
-METRICS = ("ranks", "baselines", "reading")
+STAGES = ("vae", "lm_pretrain", "lm_instruct", "m2t")
+METRICS = ("ranks", "baselines", "reading", "diversity", "back_translation")
 LOGGERS = ("tensorboard", "wandb")
 STRATEGIES = ("auto", "ddp", "fsdp")
 #: Weights and codebooks are kept in float32 in all of them.
@@ -173,7 +173,7 @@ def _check_values(config: DictConfig) -> None:
         raise ConfigError(f"TRAIN.STAGE is {config.TRAIN.STAGE!r}; choose one of {list(STAGES)}")
     for key in ("TRAIN.BATCH_SIZE", "TRAIN.END_EPOCH", "TRAIN.ACCUMULATE", "EVAL.BATCH_SIZE",
                 "TEST.BATCH_SIZE", "NUM_NODES", "LOGGER.VAL_EVERY_STEPS",
-                "TEST.REPLICATION_TIMES"):  # fmt: skip
+                "TEST.REPLICATION_TIMES", "METRIC.GALLERY", "METRIC.SAMPLES"):  # fmt: skip
         value = OmegaConf.select(config, key)
         if not isinstance(value, int) or value < 1:
             raise ConfigError(f"{key} is {value!r}; it must be a whole number above 0")
@@ -216,6 +216,7 @@ def _shrink(config: DictConfig) -> None:
     config.RENDER.CLIPS = 1
     decoding = config.model.generator.decoding.params
     decoding.max_steps = min(decoding.max_steps, 20)
+    config.model.text_decoder.max_pieces = min(config.model.text_decoder.max_pieces, 20)
 
 
 #: Clips of a split that a debug run uses.

@@ -44,11 +44,13 @@ def examine(run: Run) -> Iterator[tuple[str, list[Row]]]:
     if not run.trains_tokenizer:
         rows = _guarded("tokenizer", lambda: [models.tokenizer(run)])
         rows += _guarded("token files", lambda: tokens.tokens(run, listed))
-        rows += _guarded("dictionary", lambda: tokens.dictionaries(run))
+        if not run.writes_text:
+            rows += _guarded("dictionary", lambda: tokens.dictionaries(run))
         yield "Tokens", rows
         folder = _guarded("mBART folder", lambda: models.mbart(run))
         whole = not any(row.stops for row in (*rows, *folder))
-        yield "Generator", folder + ([models.prompts(run)] if whole else [])
+        title = run.network.replace("_", " ").capitalize()
+        yield title, folder + ([models.prompts(run)] if whole else [])
     rows = _guarded("start weights", lambda: models.start_weights(run))
     yield "Checkpoints", rows + _guarded("to test", lambda: [models.tested(run)])
     rows = _guarded("body model", lambda: machine.body(run))

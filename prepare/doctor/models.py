@@ -23,7 +23,7 @@ from prepare.doctor.run import Run
 from soke import build
 from soke.config import check_params, plain
 from soke.files import checksum
-from soke.generator import GENERATORS, Generator, Vocabulary, read_config
+from soke.generator import GENERATORS, Generator, SignToText, read_config
 from soke.generator.folder import CONFIG, MAPPING, read_map_ids, read_weights
 from soke.generator.pieces import SENTENCEPIECE, TOKENIZER, open_pieces
 from soke.tokenizer import load_tokenizer
@@ -59,7 +59,7 @@ def mbart(run: Run) -> list[Row]:
         return [missing("mBART folder", f"no folder {folder}", fix)]
     rows = _files(folder, fix)
     if not any(row.stops for row in rows):
-        rows.append(examine(lambda: _agree(run), "generator", fix))
+        rows.append(examine(lambda: _agree(run), run.network.replace("_", " "), fix))
     if run.config.TRAIN.PRETRAINED:
         return rows  # its weights take the place of mBART's; see `start_weights`
     if not node.pretrained:
@@ -117,7 +117,7 @@ def _agree(run: Run) -> Row:
     generator = _shapes_of_generator(run)
     size, rows = generator.backbone.config, generator.vocabulary.text_size
     layers = f"{size.encoder_layers} + {size.decoder_layers} layers of width {size.d_model}"
-    return found("generator", f"{layers}, {rows:,} text rows")
+    return found(run.network.replace("_", " "), f"{layers}, {rows:,} text rows")
 
 
 def _weights(run: Run, whole: bool) -> Row:
@@ -136,33 +136,29 @@ def prompts(run: Run) -> Row:
     fix = Fix(f"Correct PROMPTS, RETRIEVAL or CORPORA in {run.cfg}")
 
     def look() -> Row:
-        builder = build.prompt_builder(run.config)
+        make = build.text_builder if run.writes_text else build.prompt_builder
+        builder = make(run.config)
         count, limit = len(builder.templates), builder.max_length
         return found("prompts", f"phrasings: {count}; at most {limit} tokens a text")
 
     return examine(look, "prompts", fix)
 
 
-def _vocabulary(run: Run) -> Vocabulary:
-    """Like that of `soke.build.prompt_builder`, without its dictionaries."""
-    config = run.config
-    return Vocabulary(
-        config.model.generator.folder,
-        run.parts,
-        text_languages=[corpus.text_language for corpus in run.corpora.values()],
-        sign_languages=[corpus.sign_language for corpus in build.corpus_table(config).values()],
-        part_languages=config.model.generator.decoder == "part",
-    )
-
-
 def _shapes_of_generator(run: Run) -> Generator:
-    """The configured generator without memory for its weights: shapes are compared, no more."""
+    """The configured generator, or text decoder, without memory for its weights.
+
+    Shapes are compared, no more.
+    """
     node = run.config.model.generator
     if node.decoder not in GENERATORS:
         raise ValueError(f"model.generator.decoder={node.decoder!r}: choose of {list(GENERATORS)}")
-    vocabulary, config = _vocabulary(run), read_config(node.folder, node.scale_embedding)
+    words, config = build.vocabulary(run.config), read_config(node.folder, node.scale_embedding)
+    if run.writes_text:
+        own = run.config.model.text_decoder
+        with torch.device("meta"):
+            return SignToText(words, config, own.fusion, own.label_smoothing)
     with torch.device("meta"):
-        return GENERATORS[node.decoder](vocabulary, config, node.fusion, node.label_smoothing)
+        return GENERATORS[node.decoder](words, config, node.fusion, node.label_smoothing)
 
 
 def _shapes_of_tokenizer(run: Run) -> nn.Module:
@@ -186,7 +182,7 @@ def start_weights(run: Run) -> list[Row]:
             return note(what, f"{path}; compared once the mBART folder is whole")
         module = _shapes_of_tokenizer(run) if run.trains_tokenizer else _shapes_of_generator(run)
         with quiet():
-            load_weights(module, path, "tokenizer" if run.trains_tokenizer else "generator")
+            load_weights(module, path, run.network)
         return found(what, path)
 
     return [examine(look, what, fix)]
@@ -195,7 +191,7 @@ def start_weights(run: Run) -> list[Row]:
 def tested(run: Run) -> Row:
     """The checkpoint that `python -m test` takes."""
     config = run.config
-    what = "tokenizer to test" if run.trains_tokenizer else "generator to test"
+    what = f"{run.network.replace('_', ' ')} to test"
     try:
         path = choose_checkpoint(config.TEST.CHECKPOINTS, build.run_directory(config))
     except FileNotFoundError:
@@ -225,7 +221,7 @@ def _tested_generator(run: Run, path: Path) -> None:
     if Path(run.config.TRAIN.PRETRAINED_VAE).is_file():
         check_tokenizer(path, checksum(run.config.TRAIN.PRETRAINED_VAE))
     if _mbart_is_there(run):
-        load_weights(_shapes_of_generator(run), path, "generator")
+        load_weights(_shapes_of_generator(run), path, run.network)
 
 
 def _mbart_is_there(run: Run) -> bool:

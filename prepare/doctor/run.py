@@ -53,6 +53,17 @@ class Run:
     def trains_tokenizer(self) -> bool:
         return self.config.TRAIN.STAGE == "vae"
 
+    @property
+    def writes_text(self) -> bool:
+        return self.config.TRAIN.STAGE == "m2t"
+
+    @property
+    def network(self) -> str:
+        """What is trained, as checkpoints name it."""
+        if self.trains_tokenizer:
+            return "tokenizer"
+        return "text_decoder" if self.writes_text else "generator"
+
     def command(self, module: str, *more: str) -> str:
         """A command with this configuration."""
         return self._command(module, self.cfg, (*self.words, *more))

@@ -21,9 +21,18 @@ from soke.build.data import (
     read_clips,
     read_signs,
     report_data,
+    text_builder,
     token_data,
+    vocabulary,
 )
-from soke.build.models import body_model, generator_module, tokenizer_module, trained_tokenizer
+from soke.build.models import (
+    body_model,
+    generator_module,
+    text_decoder,
+    text_module,
+    tokenizer_module,
+    trained_tokenizer,
+)
 from soke.build.process import (
     check_new_run,
     device,
@@ -56,8 +65,12 @@ __all__ = [
     "read_signs",
     "report_data",
     "run_directory",
+    "text_builder",
+    "text_decoder",
+    "text_module",
     "token_data",
     "tokenizer_module",
     "trained_tokenizer",
     "trainer",
+    "vocabulary",
 ]

@@ -36,7 +36,7 @@ from soke.data.tokens import check_folder, claim_folder
 from soke.files import checksum
 from soke.generator import PromptBuilder, Vocabulary
 from soke.parts import Part, PartTable
-from soke.retrieval import open_search
+from soke.retrieval import KeywordSearch, open_search
 from soke.structures import PoseBatch
 from soke.tokenizer import PartTokenizer
 
@@ -224,17 +224,27 @@ def claim_code_folder(config: DictConfig, tokenizer: PartTokenizer, clear: bool 
     claim_folder(folder, code, tokenizer.parts, statistics)
 
 
-def prompt_builder(config: DictConfig) -> PromptBuilder:
-    """Vocabulary, dictionaries and templates; ``.vocabulary`` is what the generator needs."""
-    parts, chosen = part_table(config), corpora(config)
+def vocabulary(config: DictConfig) -> Vocabulary:
+    """The rows of the mBART folder, of the languages and of the parts' codes."""
     generator = config.model.generator
-    vocabulary = Vocabulary(
+    return Vocabulary(
         generator.folder,
-        parts,
-        text_languages=[corpus.text_language for corpus in chosen.values()],
+        part_table(config),
+        text_languages=[corpus.text_language for corpus in corpora(config).values()],
         sign_languages=[corpus.sign_language for corpus in corpus_table(config).values()],
         part_languages=generator.decoder == "part",
     )
+
+
+def text_builder(config: DictConfig) -> PromptBuilder:
+    """What makes batches for the text decoder: texts as they are, without retrieved signs."""
+    nothing, longest = KeywordSearch({}), config.model.generator.max_source
+    return PromptBuilder(vocabulary(config), corpora(config), nothing, longest)
+
+
+def prompt_builder(config: DictConfig) -> PromptBuilder:
+    """Vocabulary, dictionaries and templates; ``.vocabulary`` is what the generator needs."""
+    parts, chosen = part_table(config), corpora(config)
     settings, checkpoint = config.RETRIEVAL, Path(config.TRAIN.PRETRAINED_VAE)
     search = open_search(
         chosen.values(),
@@ -250,8 +260,8 @@ def prompt_builder(config: DictConfig) -> PromptBuilder:
     stage = config.TRAIN.STAGE if config.TRAIN.STAGE in config.PROMPTS else "lm_pretrain"
     templates = plain(config.PROMPTS[stage])
     return PromptBuilder(
-        vocabulary, chosen, search, generator.max_source, templates, config.TRAIN.HIDE_TEXT,
-        config.TRAIN.HIDE_SIGNS, config.TRAIN.SWAP_CODES,
+        vocabulary(config), chosen, search, config.model.generator.max_source, templates,
+        config.TRAIN.HIDE_TEXT, config.TRAIN.HIDE_SIGNS, config.TRAIN.SWAP_CODES,
     )  # fmt: skip
 
 

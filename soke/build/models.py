@@ -10,14 +10,16 @@ import torch
 from omegaconf import DictConfig
 
 from soke.body import BodyModel, locate_body_model
-from soke.build.data import corpora, part_table
+from soke.build.data import corpora, part_table, vocabulary
+from soke.build.process import device
 from soke.config import check_params, plain
 from soke.data.statistics import load_statistics
-from soke.files import checksum
-from soke.generator import GENERATORS, PromptBuilder, read_config
+from soke.files import checksum, require
+from soke.generator import GENERATORS, PromptBuilder, SignToText, Vocabulary, read_config, translate
 from soke.tokenizer import PartTokenizer, load_tokenizer
 from soke.training.checkpoints import check_tokenizer, load_weights
 from soke.training.generator_module import GeneratorModule
+from soke.training.text_module import TextModule
 from soke.training.tokenizer_module import TokenizerModule
 
 log = logging.getLogger(__name__)
@@ -113,3 +115,52 @@ def generator_module(
         decode=partial(check_params(node.decoding.target, params), **params),
         loss_weight=config.LOSS.LAMBDA_CLS,
     )
+
+
+def text_module(
+    config: DictConfig, words: Vocabulary, checkpoint: str | Path | None = None
+) -> TextModule:
+    """The text decoder; from ``checkpoint`` if given, else as the configuration says.
+
+    Raises ``ValueError`` for a checkpoint that is none of a text decoder, does not fit, or was
+    trained on the tokens of another tokenizer than ``TRAIN.PRETRAINED_VAE``.
+    """
+    folder, node = config.model.generator, config.model.text_decoder
+    network = SignToText(
+        words,
+        read_config(folder.folder, folder.scale_embedding),
+        fusion=node.fusion,
+        label_smoothing=node.label_smoothing,
+    )
+    code = checksum(config.TRAIN.PRETRAINED_VAE)
+    if checkpoint is not None:
+        load_weights(network, checkpoint, "text_decoder")
+        check_tokenizer(checkpoint, code)
+    elif config.TRAIN.PRETRAINED:
+        load_weights(network, config.TRAIN.PRETRAINED, "text_decoder")
+    elif folder.pretrained:
+        network.load_backbone(folder.folder)
+    decode = partial(
+        translate,
+        max_pieces=node.max_pieces,
+        beams=node.beams,
+        length_penalty=node.length_penalty,
+        int8=node.int8,
+    )
+    return TextModule(
+        network, code, corpora(config), **factories(config), decode=decode,
+        loss_weight=config.LOSS.LAMBDA_CLS,
+    )  # fmt: skip
+
+
+def text_decoder(config: DictConfig, checkpoint: str | Path) -> TextModule:
+    """A trained text decoder, ready to read signs (`soke.training.text_module.back_translate`).
+
+    ``config`` may be that of a generator: it has the same mBART folder, parts and corpora. Raises
+    `soke.files.MissingAssetError` for a checkpoint that is not there, and like `text_module`.
+    """
+    remedy = (
+        "Train one with `python -m train --cfg configs/m2t.yaml --nodebug`, or correct the path"
+    )
+    require(checkpoint, "The checkpoint of the text decoder", remedy)
+    return text_module(config, vocabulary(config), checkpoint).eval().to(device(config))

@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 
 from soke.build.process import accelerator, device, run_directory
 from soke.data.module import SignDataModule
+from soke.generator import Generator
 from soke.training.callbacks import (
     EpochSeed,
     RenderSample,
@@ -18,7 +19,6 @@ from soke.training.callbacks import (
     checkpoint_callbacks,
 )
 from soke.training.checkpoints import AtomicCheckpointIO
-from soke.training.generator_module import GeneratorModule
 from soke.training.module import TrainingModule
 from soke.training.report import StartReport
 from soke.training.sharding import GatherForValidation, ShardedStrategy
@@ -42,7 +42,7 @@ def _strategy(config: DictConfig, module: TrainingModule, processes: int) -> Str
     """How processes share the work. Raises ``ValueError`` where they cannot do so."""
     name = config.TRAIN.STRATEGY
     if name == "fsdp":
-        if not isinstance(module, GeneratorModule):
+        if not isinstance(module.network, Generator):
             raise ValueError(
                 "TRAIN.STRATEGY=fsdp is for the generator; the tokenizer is small, and its "
                 "codebooks are kept on every GPU: use ddp"
@@ -63,7 +63,7 @@ def _strategy(config: DictConfig, module: TrainingModule, processes: int) -> Str
 def _switch(config: DictConfig, module: TrainingModule) -> None:
     """What the configuration switches on in the network."""
     if config.TRAIN.CHECKPOINT_ACTIVATIONS:
-        if not isinstance(module, GeneratorModule):
+        if not isinstance(module.network, Generator):
             raise ValueError(
                 "TRAIN.CHECKPOINT_ACTIVATIONS is for the generator; the tokenizer needs less "
                 "memory with a smaller TRAIN.BATCH_SIZE"
@@ -81,7 +81,7 @@ def trainer(config: DictConfig, module: TrainingModule, data: SignDataModule) ->
     """
     run = run_directory(config)
     every = min(config.LOGGER.VAL_EVERY_STEPS, config.TRAIN.END_EPOCH)
-    monitor = f"val/{config.TRAIN.MONITOR or module.monitor}"
+    monitor = config.TRAIN.MONITOR or module.monitor
     kind, devices = accelerator(config)
     count = devices if isinstance(devices, int) else len(devices)
     strategy = _strategy(config, module, count * config.NUM_NODES)
@@ -108,10 +108,10 @@ def trainer(config: DictConfig, module: TrainingModule, data: SignDataModule) ->
             StartReport(),
             EpochSeed(config.SEED_VALUE),
             GatherForValidation(),
-            *checkpoint_callbacks(run, monitor),
+            *checkpoint_callbacks(run, f"val/{monitor}", monitor in module.higher_is_better),
             *([L.pytorch.callbacks.LearningRateMonitor("step")] if config.LOGGER.TYPE else []),
             Throughput(),
             SaveBadBatch(run),
-            RenderSample(module.body, config.RENDER.FONT),
+            *([RenderSample(module.body, config.RENDER.FONT)] if module.has_body else []),
         ],
     )

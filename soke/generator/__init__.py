@@ -10,6 +10,8 @@ from soke.generator.model import (
 )
 from soke.generator.network import Generator
 from soke.generator.prompts import PromptBuilder
+from soke.generator.sign_to_text import SignToText, sign_batch
+from soke.generator.translation import reference_text, translate
 from soke.generator.vocabulary import Vocabulary
 
 __all__ = [
@@ -20,10 +22,14 @@ __all__ = [
     "PartGenerator",
     "PromptBuilder",
     "Sample",
+    "SignToText",
     "Step",
     "Vocabulary",
     "generate",
     "generate_samples",
     "iterate",
     "read_config",
+    "reference_text",
+    "sign_batch",
+    "translate",
 ]

@@ -5,13 +5,14 @@ A clip that has ended leaves the batch, and its result is what it would be alone
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from soke.generator.heads import CodeHeads
+from soke.generator.heads import CodeHeads, Heads
 from soke.generator.int8 import int8_weights
 from soke.generator.network import Generator
 from soke.generator.sampling import Sampling
@@ -69,7 +70,7 @@ def generate(
         )  # fmt: skip
         return [best.tokens for best, *_ in found]
     sampling = Sampling(temperature, top_k, top_p, samples, seed)
-    return _Run(model, batch, max_steps, min_steps, sampling, int8).collect()
+    return Decoding(model, batch, max_steps, min_steps, sampling, int8).collect()
 
 
 def generate_samples(
@@ -91,7 +92,7 @@ def generate_samples(
     favours short ones; more than 1 favours long ones.
     """
     sampling = Sampling(temperature, top_k, top_p, samples, seed)
-    run = _Run(model, batch, max_steps, min_steps, sampling, int8, score=True)
+    run = Decoding(model, batch, max_steps, min_steps, sampling, int8, score=True)
     rows = []
     for tokens, value in zip(run.collect(), run.log_probability.tolist()):
         rows.append(Sample(tokens, value, value / len(tokens) ** length_penalty))
@@ -115,11 +116,15 @@ def iterate(
     Clips that have ended are in no later step; the iterator ends with the last clip.
     """
     sampling = Sampling(temperature, top_k, top_p, seed=seed)
-    return _Run(model, batch, max_steps, min_steps, sampling, int8).steps()
+    return Decoding(model, batch, max_steps, min_steps, sampling, int8).steps()
 
 
-class _Run:
-    """One decoding of a batch. ``log_probability`` [B * samples] is kept where it is asked for."""
+class Decoding:
+    """One decoding of a batch.
+
+    ``heads`` makes what stands for the model's heads. ``log_probability`` [B * samples] is kept
+    where it is asked for. Raises ``ValueError`` for more steps than the model has positions.
+    """
 
     def __init__(
         self,
@@ -130,6 +135,7 @@ class _Run:
         sampling: Sampling,
         int8: bool,
         score: bool = False,
+        heads: Callable[[Generator], Heads] = CodeHeads,
     ) -> None:
         if not 1 <= min_steps <= max_steps:
             raise ValueError(
@@ -140,19 +146,22 @@ class _Run:
         self.model, self.batch, self.sampling, self.int8 = model, batch, sampling, int8
         self.max_steps, self.min_steps = max_steps, min_steps
         self.count = len(batch.names) * sampling.samples
-        self.parts = len(model.vocabulary.parts)
+        self.copies, self._make_heads = sampling.samples, heads
         self.log_probability = None
         if score:
             device = batch.source.device
             self.log_probability = torch.zeros(self.count, dtype=torch.float64, device=device)
 
+    @cached_property
+    def heads(self) -> Heads:
+        return self._make_heads(self.model)
+
     @torch.inference_mode()
     def collect(self) -> list[Tensor]:
-        """Tokens [S, P] of every sample of every text."""
+        """Tokens [S, columns] of every sample of every clip."""
         device = self.batch.source.device
-        tokens = torch.zeros(
-            self.count, self.max_steps, self.parts, dtype=torch.int64, device=device
-        )
+        shape = (self.count, self.max_steps, self.heads.columns)
+        tokens = torch.zeros(shape, dtype=torch.int64, device=device)
         lengths = torch.zeros(self.count, dtype=torch.int64, device=device)
         for i, step in enumerate(self.steps()):
             tokens[step.clips, i] = step.tokens
@@ -163,7 +172,7 @@ class _Run:
     def steps(self) -> Iterator[Step]:
         if self.count == 0:
             return
-        model, heads = self.model, CodeHeads(self.model)
+        model, heads = self.model, self.heads
         decoder, inputs = self._begin()
         clips = torch.arange(self.count, device=inputs.device)
         uniforms = self.sampling.uniforms(self.batch, self.max_steps)
@@ -193,16 +202,16 @@ class _Run:
 
     def _begin(self) -> tuple[StepDecoder, Tensor]:
         """The decoder, which has read nothing yet, and what it reads first."""
-        model, batch, samples = self.model, self.batch, self.sampling.samples
+        model, batch, copies = self.model, self.batch, self.copies
         training = model.backbone.encoder.training
         model.backbone.encoder.eval()  # no dropout
         try:
-            memory = model.encode(batch.source, batch.source_mask)
+            memory, mask = model.memory(batch)
         finally:
             model.backbone.encoder.train(training)
-        mask, start = batch.source_mask, model.start(batch.sign_language)
-        if samples > 1:
-            memory, mask, start = (x.repeat_interleave(samples, 0) for x in (memory, mask, start))
+        start = model.opening(batch)
+        if copies > 1:
+            memory, mask, start = (x.repeat_interleave(copies, 0) for x in (memory, mask, start))
         limit = self.max_steps * model.passes
         return StepDecoder(self._weights(), memory, mask, model.streams, limit), start.float()
 

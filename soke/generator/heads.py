@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from soke.generator.network import Generator
+
+
+class Heads(Protocol):
+    """What decoding asks of heads; tokens are numbered as the heads' rows are.
+
+    ``columns`` tokens are said at a step, and ``end`` is where the first head has ``</s>``.
+    """
+
+    columns: int
+    end: int
+
+    def logits(self, states: Tensor, turn: int) -> Tensor: ...
+
+    def embed(self, tokens: Tensor, turn: int) -> Tensor: ...
 
 
 class CodeHeads:
@@ -19,6 +35,7 @@ class CodeHeads:
     def __init__(self, model: Generator) -> None:
         parts, heads = model.vocabulary.parts, model.heads(codes_only=True)
         self.fused, self.passes, self.streams = model.fused, model.passes, model.streams
+        self.columns = len(parts)
         self.end = max(part.codebook_size for part in parts)
         shape = (len(parts), self.end + 1)
         self.weight = model.table.new_zeros(*shape, model.table.shape[1], dtype=torch.float32)

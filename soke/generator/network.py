@@ -131,6 +131,10 @@ class Generator(nn.Module, ABC):
     def start(self, sign_language: Tensor) -> Tensor:
         """What the decoder reads first [B, streams, D], from the sign languages' rows [B]."""
 
+    def opening(self, batch: TokenBatch) -> Tensor:
+        """What the decoder reads first for a batch [B, streams, D]."""
+        return self.start(batch.sign_language)
+
     @abstractmethod
     def decoder_input(self, batch: TokenBatch) -> Tensor:
         """What the decoder reads under teacher forcing [B, streams, T, D]."""
@@ -145,10 +149,16 @@ class Generator(nn.Module, ABC):
 
     def encode(self, source: Tensor, mask: Tensor) -> Tensor:
         """Encoder states [B, L, D] of source rows [B, L]."""
-        self.check_positions(source.shape[1], "The longest source")
-        return self.backbone.encoder(
-            inputs_embeds=self.embed(source), attention_mask=mask
-        ).last_hidden_state
+        return self.encode_embedded(self.embed(source), mask)
+
+    def encode_embedded(self, embedded: Tensor, mask: Tensor) -> Tensor:
+        """Encoder states [B, L, D] of scaled embeddings [B, L, D]."""
+        self.check_positions(embedded.shape[1], "The longest source")
+        return self.backbone.encoder(inputs_embeds=embedded, attention_mask=mask).last_hidden_state
+
+    def memory(self, batch: TokenBatch) -> tuple[Tensor, Tensor]:
+        """Encoder states [B, L, D] of what a batch gives, and which of them are real [B, L]."""
+        return self.encode(batch.source, batch.source_mask), batch.source_mask
 
     def check_positions(self, count: int, what: str) -> None:
         """Raise ``ValueError`` if there are fewer positions than ``what`` has tokens."""
@@ -161,7 +171,7 @@ class Generator(nn.Module, ABC):
 
     def states(self, batch: TokenBatch) -> list[Tensor]:
         """For each part the decoder's states under teacher forcing [B, T_p, D]."""
-        memory, mask = self.encode(batch.source, batch.source_mask), batch.source_mask
+        memory, mask = self.memory(batch)
         inputs = self.decoder_input(batch)
         size, streams, length, _ = inputs.shape
         self.check_positions(length, "The longest target")
@@ -206,6 +216,13 @@ class Generator(nn.Module, ABC):
     def layers(self) -> list[nn.Module]:
         """The layers of the encoder, then those of the decoder."""
         return [*self.backbone.encoder.layers, *self.backbone.decoder.layers]
+
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
+        """All parameters, each once: those of ``embeddings``, ``encoder`` and ``decoder``."""
+        stacks = {"encoder": self.backbone.encoder, "decoder": self.backbone.decoder}
+        groups = {name: list(stack.parameters()) for name, stack in stacks.items()}
+        layers = {id(parameter) for group in groups.values() for parameter in group}
+        return {"embeddings": [p for p in self.parameters() if id(p) not in layers], **groups}
 
     def checkpoint_activations(self) -> None:
         """In training compute each layer again on the way back, which takes less memory."""

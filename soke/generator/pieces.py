@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 BOS, PAD, EOS, UNK = range(4)
 SPECIALS = ("<s>", "<pad>", "</s>", "<unk>")
 MASK = "<mask>"
+#: How pieces write a space.
+SPACE = "▁"
 #: Language codes of mbart-large-cc25, in id order.
 MBART_LANGUAGES = (
     "ar_AR cs_CZ de_DE en_XX es_XX et_EE fi_FI fr_XX gu_IN hi_IN it_IT ja_XX kk_KZ ko_KR lt_LT "

@@ -20,6 +20,7 @@ from soke.generator.pieces import (
     EOS,
     MBART_LANGUAGES,
     PAD,
+    SPACE,
     SPECIALS,
     UNK,
     TextPieces,
@@ -38,8 +39,8 @@ class Vocabulary:
 
     With ``part_languages`` every part after the first starts with its own language token,
     ``{sign_language}_{part.name}``; ``part_language_rows`` gives for a sign language the row of
-    each part. ``rows`` is the folder's table from mBART ids to rows. Look-ups are tensors, made
-    once a device.
+    each part. ``rows`` is the folder's table from mBART ids to rows, ``pieces`` says how the rows
+    that text is made of are written. Look-ups are tensors, made once a device.
 
     Raises `soke.files.MissingAssetError` for a missing folder or file and ``ValueError`` for a
     damaged one and for a language that the folder does not know.
@@ -61,7 +62,8 @@ class Vocabulary:
         self.rows = rows
         # A list: for the few ids of one text it is faster than a tensor.
         self._row_of_id = [rows.get(index, -1) for index in range(self._pieces.size)]
-        self._cut = _CutPieces(self._pieces, rows)
+        self.pieces = _text_pieces(self._pieces, rows)
+        self._cut = _CutPieces(self._pieces, self.pieces)
         self.mask_row = rows.get(self._pieces.mask)
         self.text_languages = _language_rows(
             dict.fromkeys(text_languages), self._pieces.languages, rows, folder
@@ -108,6 +110,15 @@ class Vocabulary:
             for index, kept in zip(ids, rows)
             for row in (self._cut.rows(index) if kept < 0 else [kept])
         ]
+
+    def decode_text(self, rows: Iterable[int]) -> str:
+        """The text that rows stand for, without special pieces and languages.
+
+        It inverts `encode_text` for what that can write, brought into SentencePiece's form: NFKC,
+        single spaces, none at the ends.
+        """
+        text = "".join(self.pieces.get(row, "") for row in rows)
+        return " ".join(text.replace(SPACE, " ").split())
 
     def text_rows(self, ids: Tensor) -> Tensor:
         """Embedding rows of mBART ids, of any shape; ``UNK`` for those that were not kept."""
@@ -175,21 +186,24 @@ def _language_rows(
     return {code: rows[ids[code]] for code in wanted}
 
 
+def _text_pieces(pieces: TextPieces, rows: Mapping[int, int]) -> dict[int, str]:
+    """How the rows that text is made of are written: no specials, languages, ``<mask>``."""
+    other = {*range(len(SPECIALS)), *pieces.languages.values(), pieces.mask}
+    return {row: pieces.piece(index) for index, row in rows.items() if index not in other}
+
+
 class _CutPieces:
     """Writes pieces that were cut away with those that were kept; each once, then by table."""
 
-    def __init__(self, pieces: TextPieces, rows: Mapping[int, int]) -> None:
-        self._pieces, self._rows = pieces, rows
+    def __init__(self, pieces: TextPieces, kept: Mapping[int, str]) -> None:
+        self._pieces, self._written = pieces, kept
         self._known = {UNK: [UNK]}
         self._kept: dict[str, int] | None = None  # only needed for texts that nobody trimmed for
 
     def rows(self, index: int) -> list[int]:
         if index not in self._known:
             if self._kept is None:
-                other = {*range(len(SPECIALS)), *self._pieces.languages.values(), self._pieces.mask}
-                self._kept = {
-                    self._pieces.piece(i): row for i, row in self._rows.items() if i not in other
-                }
+                self._kept = {piece: row for row, piece in self._written.items()}
             self._known[index] = self._write(self._pieces.piece(index))
         return self._known[index]
 

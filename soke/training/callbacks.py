@@ -17,11 +17,12 @@ from soke.training.tokenizer_module import NonFiniteLossError
 from soke.visualization import Panel, render_clip
 
 
-def checkpoint_callbacks(run: Path, monitor: str) -> list[Callback]:
-    """``best.ckpt`` by the monitored metric (lower is better) and ``last.ckpt``."""
+def checkpoint_callbacks(run: Path, monitor: str, higher_is_better: bool = False) -> list[Callback]:
+    """``best.ckpt`` by the monitored metric and ``last.ckpt``."""
     folder = checkpoint_folder(run)
     best = ModelCheckpoint(
-        folder, Path(BEST).stem, monitor=monitor, mode="min", save_top_k=1,
+        folder, Path(BEST).stem, monitor=monitor,
+        mode="max" if higher_is_better else "min", save_top_k=1,
         auto_insert_metric_name=False, enable_version_counter=False, every_n_epochs=1,
     )  # fmt: skip
     last = ModelCheckpoint(

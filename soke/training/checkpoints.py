@@ -103,6 +103,9 @@ def load_weights(module: nn.Module, path: str | Path, prefix: str) -> None:
     if prefix == "generator" and is_published(state):
         load_published(module, state, path)
         return
+    found = sorted({key.partition(".")[0] for key in state})
+    if found and prefix not in found:
+        raise ValueError(f"{path} has no weights of a {prefix}, but of: {', '.join(found)}")
     state = {
         key.removeprefix(f"{prefix}."): value
         for key, value in state.items()

@@ -115,11 +115,7 @@ class GeneratorModule(TrainingModule):
         checkpoint["soke"] = {"tokenizer_sha256": self.tokenizer_code}
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
-        stacks = self.generator.backbone.encoder, self.generator.backbone.decoder
-        groups = dict(zip(("encoder", "decoder"), (list(stack.parameters()) for stack in stacks)))
-        layers = {id(parameter) for group in groups.values() for parameter in group}
-        rest = [p for p in self.generator.parameters() if id(p) not in layers]
-        return {"embeddings": rest, **groups}
+        return self.generator.parameter_groups()
 
     def amount(self, batch: TokenBatch) -> Tensor:
         """Positions that go through the network: tokens of the source, steps of the target."""

@@ -1,4 +1,4 @@
-"""What the two Lightning modules share with what runs around them."""
+"""What the Lightning modules share with what runs around them."""
 
 from __future__ import annotations
 
@@ -23,15 +23,23 @@ class TrainingModule(L.LightningModule, ABC):
     monitor: ClassVar[str]
     #: What `amount` counts.
     unit: ClassVar[str]
+    #: Names of metrics of which more is better; of all others less is.
+    higher_is_better: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(
-        self, body: BodyModel, optimizer: OptimizerFactory, scheduler: SchedulerFactory
+        self, body: BodyModel | None, optimizer: OptimizerFactory, scheduler: SchedulerFactory
     ) -> None:
         super().__init__()
-        self._body = [body]  # in a list, so that it is no submodule and in no checkpoint
+        # In a list, so that it is no submodule and in no checkpoint.
+        self._body = [] if body is None else [body]
         self.optimizer, self.scheduler = optimizer, scheduler
         #: Of the last validation: name, text, generated and reference motion [T, 133] of a clip.
         self.sample: tuple[str, str, Tensor, Tensor] | None = None
+
+    @property
+    def has_body(self) -> bool:
+        """Whether the module deals with motion; else it has no pictures to show."""
+        return bool(self._body)
 
     @property
     def body(self) -> BodyModel:

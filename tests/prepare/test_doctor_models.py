@@ -13,7 +13,7 @@ from prepare.doctor.rows import State
 from soke.files import checksum
 from soke.generator.vocabulary import MBART_LANGUAGES
 from tests.helpers import THREE_PARTS, small_config, small_generator
-from tests.prepare.patient import gone, spoiled, stops, training_starts
+from tests.prepare.patient import follow, gone, spoiled, stops, training_starts
 
 
 @pytest.mark.parametrize(
@@ -172,3 +172,23 @@ def test_the_checkpoint_to_test_is_compared_but_not_needed(whole):
     assert stops(rows) == ["TRAIN.PRETRAINED"]
     torch.save({"state_dict": state}, path)
     assert stops(whole.examine("soke", f"TRAIN.PRETRAINED={path}")) == []
+
+
+def test_a_text_decoder_needs_no_dictionary_and_trains(whole, monkeypatch):
+    whole.configure("m2t", "m2t")
+    gone("words.json")(whole)
+    rows = whole.examine("m2t")
+    assert stops(rows) == [] and "dictionary" not in rows
+    assert rows["text decoder"].state is rows["prompts"].state is State.FOUND
+    assert rows["text decoder to test"].state is State.MISSING
+    cfg, run = whole.folder / "m2t.yaml", whole.folder / "runs" / "m2t"
+    train = f"python -m train --cfg {cfg} --nodebug LOGGER.TYPE=[] model.text_decoder.max_pieces=4"
+    follow(f"{train} TRAIN.END_EPOCH=1", monkeypatch)
+    follow(f"{train} TRAIN.END_EPOCH=2 TRAIN.RESUME={run}", monkeypatch)
+    assert torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["epoch"] == 1
+    assert whole.examine("m2t", "NAME=m2t")["text decoder to test"].state is State.FOUND
+    # The checkpoint of one kind is refused as weights of the other.
+    for name, checkpoint in (("soke", run), ("m2t", whole.folder / "runs" / "deto")):
+        start = f"TRAIN.PRETRAINED={checkpoint / 'checkpoints' / 'best.ckpt'}"
+        row = whole.examine(name, start)["TRAIN.PRETRAINED"]
+        assert row.stops and "has no weights of a" in row.detail
