@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+from pathlib import Path
 
 from soke import build, tasks
 from soke.config import parse_command_line
@@ -11,21 +12,36 @@ from soke.run import run_verb
 
 log = logging.getLogger("test")
 
+#: Stages of training and the task that belongs to each.
+_TASKS = {"vae": "reconstruction", "m2t": "m2t"}
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--task",
         choices=sorted(tasks.TASKS),
-        help="t2m: text to motion; reconstruction: poses through the tokenizer. Without it, the "
-        "one that belongs to TRAIN.STAGE",
+        help="t2m: text to motion; m2t: signing to text; reconstruction: poses through the "
+        "tokenizer. Without it, the one that belongs to TRAIN.STAGE",
+    )
+    parser.add_argument(
+        "--predictions",
+        type=Path,
+        metavar="DIR",
+        help="score the predictions saved there (results/<NAME>, or test_rank_N folders of the "
+        "method's release) instead of generating",
+    )
+    parser.add_argument(
+        "--partial", action="store_true", help="with --predictions: some clips may have none"
     )
 
 
 def main() -> None:
     config, options = parse_command_line(__doc__, add_options)
     build.prepare_process(config)
-    default = "reconstruction" if config.TRAIN.STAGE == "vae" else "t2m"
-    tasks.TASKS[options.task or default](config)
+    if options.predictions:
+        tasks.score_predictions(config, options.predictions, options.partial)
+    else:
+        tasks.TASKS[options.task or _TASKS.get(config.TRAIN.STAGE, "t2m")](config)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ ROOT = Path(__file__).parents[1]
 LEVELS = {
     "parts": 0, "structures": 0, "files": 0, "unpickling": 0, "config": 0, "run": 0,
     "body": 1, "data": 1, "retrieval": 1,
-    "tokenizer": 2, "generator": 2, "metrics": 2, "visualization": 2,
-    "training": 3, "film": 3,
+    "tokenizer": 2, "generator": 2, "metrics": 2, "visualization": 2, "exports": 2, "blender": 2,
+    "training": 3, "evaluation": 3, "film": 3, "viewer": 3,
     "build": 4, "tasks": 5, "api": 5, "pictures": 6, "codebook_pictures": 6,
 }  # fmt: skip
 

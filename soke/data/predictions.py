@@ -25,6 +25,7 @@ class Prediction:
     missing: tuple[str, ...] = ()  # words that were looked for and are not in the dictionary
     codes: tuple[np.ndarray, ...] = ()  # the tokens [n, P] of each keyword
     matches: tuple[str, ...] = ()  # how each keyword was found: "exact", "lemma", ...
+    reference_tokens: np.ndarray | None = None  # [S', P]
 
 
 def prediction_path(results: str | Path, corpus: str, name: str) -> Path:
@@ -32,9 +33,13 @@ def prediction_path(results: str | Path, corpus: str, name: str) -> Path:
 
 
 def write_prediction(path: Path, prediction: Prediction) -> None:
+    known = {}
+    if prediction.reference_tokens is not None:
+        known["reference_tokens"] = prediction.reference_tokens
     with atomic_path(path) as temporary:
         np.savez_compressed(
             temporary,
+            **known,
             name=prediction.name,
             corpus=prediction.corpus,
             text=prediction.text,
@@ -60,25 +65,33 @@ def read_predictions(results: str | Path, corpus: str) -> list[Prediction]:
         "The predictions to show",
         "Run `python -m test --task t2m` with TEST.SAVE_PREDICTIONS=true first",
     )
-    predictions = []
-    for path in sorted(folder.rglob("*.npz")):
+    return [read_prediction(path) for path in sorted(folder.rglob("*.npz"))]
+
+
+def read_prediction(path: str | Path) -> Prediction:
+    """The prediction in a file. Raises ``ValueError`` that names it for any other content."""
+    try:
         with np.load(path, allow_pickle=False) as file:
-            predictions.append(
-                Prediction(
-                    name=str(file["name"]),
-                    corpus=str(file["corpus"]),
-                    text=str(file["text"]),
-                    keywords=tuple(file["keywords"].tolist()),
-                    tokens=file["tokens"],
-                    generated=file["generated"],
-                    reference=file["reference"],
-                    # Files of earlier versions do not say.
-                    missing=_words(file, "missing"),
-                    codes=_split(file["codes"], file["code_lengths"]) if "codes" in file else (),
-                    matches=_words(file, "matches"),
-                )
+            return Prediction(
+                name=str(file["name"]),
+                corpus=str(file["corpus"]),
+                text=str(file["text"]),
+                keywords=tuple(file["keywords"].tolist()),
+                tokens=file["tokens"],
+                generated=file["generated"],
+                reference=file["reference"],
+                # Files of earlier versions do not say.
+                missing=_words(file, "missing"),
+                codes=_split(file["codes"], file["code_lengths"]) if "codes" in file else (),
+                matches=_words(file, "matches"),
+                reference_tokens=file.get("reference_tokens"),
             )
-    return predictions
+    except Exception as error:
+        # A damaged file can raise almost anything from inside its reader.
+        raise ValueError(
+            f"{path} is not a prediction as `python -m test` writes them "
+            f"({type(error).__name__}: {error})"
+        ) from error
 
 
 def _words(file: Mapping[str, np.ndarray], key: str) -> tuple[str, ...]:

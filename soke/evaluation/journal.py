@@ -1,0 +1,104 @@
+"""What an evaluation has found so far: it survives being killed and is shared by processes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from soke.files import atomic_path
+
+log = logging.getLogger(__name__)
+
+_BASIS = "basis.json"
+
+
+@dataclass(frozen=True)
+class Record:
+    """What was found for one portion of a system's clips."""
+
+    system: str
+    run: int
+    portion: int
+    rows: list[dict[str, object]]  # one a clip
+    seconds: dict[str, float] = field(default_factory=dict)  # by stage
+    frames: int = 0  # that were generated
+    counts: list[list[int]] = field(default_factory=list)  # of the codes of every part
+
+    @property
+    def key(self) -> tuple[str, int, int]:
+        return self.system, self.run, self.portion
+
+
+class Journal:
+    """Records in a folder: a file a process, a line a record, in the order they were found.
+
+    A line that a kill cut off is not read, and its portion is done again. ``basis`` is everything
+    that the numbers depend on; records of another basis are thrown away by `open`.
+    """
+
+    def __init__(self, folder: str | Path, rank: int = 0) -> None:
+        self.folder, self.rank = Path(folder), rank
+
+    def open(self, basis: Mapping[str, object]) -> None:
+        """Keep what an interrupted evaluation of the same ``basis`` has left.
+
+        Only one process may call this.
+        """
+        text = json.dumps(basis, sort_keys=True, ensure_ascii=False, indent=1, default=str)
+        path = self.folder / _BASIS
+        if path.exists() and path.read_text(encoding="utf-8") != text:
+            log.info("%s is of other models or settings: starting anew", self.folder)
+            self.close()
+        if not path.exists():
+            self.close()
+            with atomic_path(path) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+
+    def close(self) -> None:
+        """Remove the folder."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def append(self, record: Record) -> None:
+        """Add a record; it is on disk when this returns."""
+        line = json.dumps(asdict(record), ensure_ascii=False)
+        code = hashlib.sha256(line.encode()).hexdigest()[:16]
+        with (self.folder / f"records-{self.rank}.jsonl").open("a", encoding="utf-8") as file:
+            # The line before may have been cut off: an empty line between does no harm.
+            file.write(f"\n{code} {line}\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def records(self) -> list[Record]:
+        """All whole records of all processes, each portion once, in order of their keys."""
+        found: dict[tuple[str, int, int], Record] = {}
+        for path in sorted(self.folder.glob("records-*.jsonl")):
+            for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
+                code, _, content = line.partition(" ")
+                if hashlib.sha256(content.encode()).hexdigest()[:16] == code:
+                    record = Record(**json.loads(content))
+                    found.setdefault(record.key, record)
+        return [found[key] for key in sorted(found)]
+
+
+def portions(count: int, size: int) -> list[range]:
+    """``count`` clips in portions of ``size``, whatever the number of processes.
+
+    What a clip's numbers are computed together with is then the same for any of them, so that even
+    the last digits agree.
+    """
+    return [range(start, min(start + size, count)) for start in range(0, count, size)]
+
+
+def missing_portions(
+    records: Sequence[Record], systems: Sequence[tuple[str, int]], count: int
+) -> list[tuple[str, int, int]]:
+    """Keys of the portions that no process has found yet, in order."""
+    done = {record.key for record in records}
+    keys = ((name, run, portion) for name, run in systems for portion in range(count))
+    return [key for key in keys if key not in done]

@@ -1,0 +1,171 @@
+"""Scoring saved predictions alone: our own files, and those of the method's public release.
+
+The release writes a pickle a clip into folders ``test_rank_N``, with ``feats_rst`` (generated),
+``feats_ref`` (reference) and ``text``; numbers are taken to be denormalised SMPL-X parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from soke.data.predictions import Prediction, read_prediction
+from soke.evaluation.references import Reference, Signing, System
+from soke.files import MissingAssetError
+from soke.parts import FEATURE_SIZE, FRAME_SIZE, frames_to_features
+from soke.structures import Keyword, Retrieval
+from soke.unpickling import safe_load_pickle
+
+_RELEASE_KEYS = ("feats_rst", "feats_ref", "text")
+_RANK_FOLDER = "test_rank_"
+
+
+@dataclass(frozen=True)
+class SavedClip:
+    """Where the prediction of a clip lies. ``corpus`` is for files that do not say it."""
+
+    reference: Reference
+    path: Path
+
+    def read(self) -> Prediction:
+        if self.path.suffix == ".pkl":
+            return _read_release(self.path, self.reference.name, self.reference.corpus)
+        return read_prediction(self.path)
+
+
+class SavedPredictions:
+    """Predictions of a folder, one a clip; only one batch of them is in memory.
+
+    Args:
+        folder: ``results/<NAME>``, its ``predictions``, or a folder with ``test_rank_N``.
+        corpora: names of the corpora. A release pickle is of the corpus that a folder above it is
+            named like; else of the one that ``known`` says; else of the only one.
+        known: corpora by the names of clips, where the data set is at hand.
+
+    Raises:
+        MissingAssetError: there is no prediction.
+        ValueError: a file is damaged or of unknown layout, a clip has two predictions that differ,
+            or the corpus of a clip cannot be told.
+    """
+
+    def __init__(
+        self, folder: str | Path, corpora: Sequence[str], known: Mapping[str, str] | None = None
+    ) -> None:
+        self.folder, self.corpora, self.known = Path(folder), list(corpora), dict(known or {})
+        paths = sorted(p for p in self.folder.rglob("*.npz") if not p.name.startswith("."))
+        if not paths:
+            paths = sorted(self.folder.rglob(f"{_RANK_FOLDER}*/**/*.pkl"))
+        if not paths:
+            raise MissingAssetError(
+                "Saved predictions", f"{self.folder}/**/*.npz and {_RANK_FOLDER}*/*.pkl",
+                "Run `python -m test --task t2m` with TEST.SAVE_PREDICTIONS=true, or name another "
+                "folder",
+            )  # fmt: skip
+        found: dict[tuple[str, str], SavedClip] = {}
+        for path in paths:
+            clip = self._clip(path)
+            key = clip.reference.corpus, clip.reference.name
+            if key in found and not _alike(found[key], clip):
+                raise ValueError(
+                    f"{'/'.join(key)} has two predictions that differ: {found[key].path} and "
+                    f"{path}; remove one"
+                )
+            found.setdefault(key, clip)  # ranks that repeat a clip to be equally long agree
+        self.clips = [found[key] for key in sorted(found)]
+
+    @property
+    def references(self) -> list[Reference]:
+        return [clip.reference for clip in self.clips]
+
+    def motions(self, places: Sequence[int]) -> list[Tensor]:
+        """Reference motions [T, 133]."""
+        return [torch.from_numpy(self.clips[place].read().reference) for place in places]
+
+    def tokens(self) -> Callable[[Sequence[int], list[Tensor]], list[np.ndarray]] | None:
+        """A reader of the references' tokens, if the files hold them."""
+        if self.clips[0].read().reference_tokens is None:
+            return None
+        return lambda places, _: [self._reference_tokens(place) for place in places]
+
+    def _reference_tokens(self, place: int) -> np.ndarray:
+        clip = self.clips[place]
+        tokens = clip.read().reference_tokens
+        if tokens is None:
+            raise ValueError(f"{clip.path} lacks the reference's tokens, which other files hold")
+        return tokens
+
+    def system(self) -> System:
+        return System("generated", lambda places: [_signing(self.clips[p].read()) for p in places])
+
+    def _clip(self, path: Path) -> SavedClip:
+        if path.suffix == ".npz":
+            prediction = read_prediction(path)
+            reference = Reference(prediction.name, prediction.corpus, prediction.text)
+            return SavedClip(reference, path)
+        inside = path.relative_to(self.folder).parts[:-1]
+        rank = next(i for i, part in enumerate(path.parts) if part.startswith(_RANK_FOLDER))
+        name = str(Path(*path.parts[rank + 1 :]).with_suffix(""))
+        corpus = next((part for part in inside if part in self.corpora), None)
+        if corpus is not None:
+            name = name.removeprefix(f"{corpus}/")
+        corpus = corpus or self.known.get(name)
+        if corpus is None and len(self.corpora) == 1:
+            corpus = self.corpora[0]
+        if corpus is None:
+            raise ValueError(
+                f"{path}: of which corpus is it? Put its folder below one named like a corpus "
+                f"({', '.join(self.corpora)}), name one in DATASET.H2S.DATASET_NAME, or provide "
+                "the annotations"
+            )
+        prediction = _read_release(path, name, corpus)
+        return SavedClip(Reference(name, corpus, prediction.text), path)
+
+
+def _alike(one: SavedClip, other: SavedClip) -> bool:
+    return np.array_equal(one.read().generated, other.read().generated)
+
+
+def _signing(prediction: Prediction) -> Signing:
+    keywords = tuple(Keyword(word, prediction.tokens[:0]) for word in prediction.keywords)
+    return Signing(
+        torch.from_numpy(prediction.generated),
+        prediction.tokens if prediction.reference_tokens is not None else None,
+        Retrieval(keywords, prediction.missing),
+    )
+
+
+def _read_release(path: Path, name: str, corpus: str) -> Prediction:
+    """A pickle of the release. Raises ``ValueError`` that names file and key."""
+    content = safe_load_pickle(path)
+    if not isinstance(content, dict) or any(key not in content for key in _RELEASE_KEYS):
+        keys = sorted(map(str, content)) if isinstance(content, dict) else type(content).__name__
+        raise ValueError(f"{path}: expected a dict with {list(_RELEASE_KEYS)}, found {keys}")
+    text = content["text"]
+    if isinstance(text, list | tuple) and len(text) == 1:
+        text = text[0]
+    if not isinstance(text, str):
+        raise ValueError(f"{path}: 'text' is {type(text).__name__}, expected a string")
+    generated, reference = (_features(path, key, content[key]) for key in _RELEASE_KEYS[:2])
+    empty = np.zeros((0, 0), dtype=np.int64)
+    return Prediction(name, corpus, text, (), empty, generated, reference)
+
+
+def _features(path: Path, key: str, value: object) -> np.ndarray:
+    """[T, 133] float32 from [T, 133] or [T, 179], also as a batch of one."""
+    array = np.asarray(value) if isinstance(value, np.ndarray | list) else np.empty(0, dtype=object)
+    array = array[0] if array.ndim == 3 and len(array) == 1 else array
+    sizes = (FEATURE_SIZE, FRAME_SIZE)
+    if array.dtype.kind not in "fiu" or array.ndim != 2 or array.shape[1] not in sizes:
+        raise ValueError(
+            f"{path}: {key!r} is {array.dtype} of shape {list(array.shape)}, expected numbers "
+            f"[T, {FEATURE_SIZE}] or [T, {FRAME_SIZE}]"
+        )
+    array = array.astype(np.float32)
+    if array.shape[1] == FRAME_SIZE:
+        array = frames_to_features(torch.from_numpy(array)).numpy()
+    return array

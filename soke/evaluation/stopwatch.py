@@ -1,0 +1,58 @@
+"""Seconds that the stages of an evaluation take."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+
+class Stopwatch:
+    """Adds up the seconds of named stages; work that a GPU was given is waited for."""
+
+    def __init__(self, device: torch.device | str = "cpu") -> None:
+        self.device = torch.device(device)
+        self.seconds: Counter[str] = Counter()
+        self.frames = 0
+
+    def _now(self) -> float:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        return time.perf_counter()
+
+    @contextmanager
+    def measure(self, stage: str) -> Iterator[None]:
+        start = self._now()
+        yield
+        self.seconds[stage] += self._now() - start
+
+    @contextmanager
+    def apart(self, network: nn.Module, stage: str, whole: str) -> Iterator[None]:
+        """Count what passes through ``network`` meanwhile as ``stage``, the rest as ``whole``."""
+        started: list[float] = []
+
+        def begin(*_: object) -> None:
+            started.append(self._now())
+
+        def end(*_: object) -> None:
+            spent = self._now() - started.pop()
+            self.seconds[stage] += spent
+            self.seconds[whole] -= spent
+
+        handles = network.register_forward_pre_hook(begin), network.register_forward_hook(end)
+        try:
+            with self.measure(whole):
+                yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def take(self) -> tuple[dict[str, float], int]:
+        """What was counted since the last time."""
+        seconds, frames = dict(self.seconds), self.frames
+        self.seconds, self.frames = Counter(), 0
+        return seconds, frames

@@ -1,0 +1,88 @@
+"""Signing to text: a text decoder on the references of the test split."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from omegaconf import DictConfig
+from rich.progress import track
+
+from soke import build
+from soke.data.tokens import read_tokens, token_path
+from soke.evaluation.journal import Journal, Record, missing_portions, portions
+from soke.evaluation.references import Reference
+from soke.evaluation.results import write_results
+from soke.evaluation.run import clip_table
+from soke.evaluation.scorer import translation_columns
+from soke.evaluation.summary import intervals, named, score_list, summarize
+from soke.files import require
+from soke.tasks.common import about, finish, results_folder, share, test_clips
+from soke.training.checkpoints import choose_checkpoint
+from soke.training.text_module import TextModule, back_translate
+
+SYSTEM = "references"
+
+
+def motion_to_text(config: DictConfig) -> None:
+    """Read the tokens of every clip of the test split as text, and compare it with the clip's."""
+    fabric = build.processes(config)
+    checkpoint = choose_checkpoint(config.TEST.CHECKPOINTS, build.run_directory(config))
+    module = build.text_decoder(config, checkpoint).to(fabric.device)
+    clips, body = test_clips(config), build.body_model(config)
+    references = [Reference(clip.name, clip.corpus, clip.text) for clip in clips]
+    described = about(
+        config, body, SYSTEM, checkpoint=checkpoint, tokenizer=Path(config.TRAIN.PRETRAINED_VAE)
+    )
+    cut = portions(len(references), config.TEST.BATCH_SIZE)
+
+    @torch.inference_mode()
+    def work(journal: Journal, before: Sequence[Record]) -> None:
+        left = missing_portions(before, [(SYSTEM, 0)], len(cut))
+        mine = left[fabric.global_rank :: fabric.world_size]
+        for _, _, portion in track(mine, "reading", disable=not fabric.is_global_zero or not mine):
+            chosen = [references[place] for place in cut[portion]]
+            tokens = [_tokens(config, reference) for reference in chosen]
+            texts = back_translate(module, tokens, [r.corpus for r in chosen])
+            rows = [
+                {"corpus": reference.corpus, "name": reference.name, "text": reference.text}
+                | translation_columns(text, reference, module.corpora)
+                for reference, text in zip(chosen, texts)
+            ]
+            journal.append(Record(SYSTEM, 0, portion, rows))
+
+    records = share(config, fabric, described, references, work)
+    if records is None:
+        return
+    rows = clip_table(records, [(SYSTEM, 0)], references)
+    scores = score_list(rows.columns)
+    summary = summarize(rows, scores)
+    write_results(
+        results_folder(config), described, summary, {}, rows, intervals(rows, scores),
+        named=named(summary), clips=len(rows),
+    )  # fmt: skip
+    finish(config)
+
+
+def translator(config: DictConfig) -> TextModule:
+    """The text decoder of ``METRIC.TRANSLATOR``, by which generated signs are read.
+
+    Raises ``ValueError`` when the metric is asked for and no text decoder is named.
+    """
+    if config.METRIC.TRANSLATOR is None:
+        raise ValueError(
+            "METRIC.TYPE has back_translation: name the run of a text decoder with "
+            "METRIC.TRANSLATOR (train one by `python -m train --cfg configs/m2t.yaml --nodebug`)"
+        )
+    return build.text_decoder(config, choose_checkpoint("", Path(config.METRIC.TRANSLATOR)))
+
+
+def _tokens(config: DictConfig, reference: Reference) -> np.ndarray:
+    path = token_path(build.code_folder(config), reference.corpus, reference.name)
+    require(path, f"The tokens of {reference.corpus}/{reference.name}", _REMEDY)
+    return read_tokens(path, build.part_table(config))
+
+
+_REMEDY = "Write them with `python -m get_motion_code` and the same configuration"
