@@ -1,27 +1,44 @@
 """Mesh images, captions and video."""
 
+from soke.visualization.backends import BACKENDS, choose_renderer
 from soke.visualization.camera import FRAMINGS, Camera, cameras
 from soke.visualization.captions import find_font, text_strip
+from soke.visualization.clips import LazyClip
+from soke.visualization.layout import VIEWS
 from soke.visualization.rasterizer import Rasterizer
 from soke.visualization.renderer import Frame, Lighting, Renderer
 from soke.visualization.scene import TINTS, Panel, body_colors, render_clip
-from soke.visualization.video import contact_sheet, write_image, write_video
+from soke.visualization.video import (
+    contact_sheet,
+    write_frames,
+    write_gif,
+    write_image,
+    write_video,
+)
+from soke.visualization.writing import NotWrittenError
 
 __all__ = [
+    "BACKENDS",
     "FRAMINGS",
     "TINTS",
+    "VIEWS",
     "Camera",
     "Frame",
+    "LazyClip",
     "Lighting",
+    "NotWrittenError",
     "Panel",
     "Rasterizer",
     "Renderer",
     "body_colors",
     "cameras",
+    "choose_renderer",
     "contact_sheet",
     "find_font",
     "render_clip",
     "text_strip",
+    "write_frames",
+    "write_gif",
     "write_image",
     "write_video",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,6 +10,8 @@ from scipy.ndimage import gaussian_filter1d
 
 #: Vertex numbers of the named regions of a body, such as those a joint's skinning weights rule.
 Regions = Mapping[str, np.ndarray]
+#: From vertices [V, 3] to a box, low and high [2, 3].
+Look = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ def framing(name: str, regions: Regions) -> Framing:
 
 def cameras(
     name: str,
-    bodies: Sequence[np.ndarray],
+    bodies: Sequence[Sequence[np.ndarray]],
     regions: Regions,
     width: int,
     height: int,
@@ -125,28 +127,76 @@ def cameras(
     picture's pixels. Raises ``ValueError`` for a view that is not in `FRAMINGS` or whose region is
     not among ``regions``.
     """
-    row = framing(name, regions)
-    view = Camera((0.0, 0.0, 0.0), 1.0, width, height, fade=row.fade)
+    return cameras_of_views([(name, width, height)], bodies, regions, fps)[0]
+
+
+def cameras_of_views(
+    views: Sequence[tuple[str, int, int]],
+    bodies: Sequence[Sequence[np.ndarray]],
+    regions: Regions,
+    fps: float = 25.0,
+) -> list[list[list[Camera]]]:
+    """What `cameras` gives for each of several views: name, width and height.
+
+    Each frame of a body is looked at once, in order, and not kept.
+    """
+    rows = [framing(name, regions) for name, _, _ in views]
+    firsts = [body[0][:, 1] for body in bodies]
+    top, bottom = max(y.max() for y in firsts), min(y.min() for y in firsts)
+    looks = [_look(row, regions, float(top), float(bottom)) for row in rows]
+    boxes = [
+        np.array([[look(vertices) for look in looks] for vertices in body], np.float64)
+        for body in bodies
+    ]  # [T, views, 2, 3] each
+    return [
+        _aim(Camera((0.0, 0.0, 0.0), 1.0, width, height, fade=row.fade), row,
+             [box[:, i] for box in boxes], fps)
+        for i, (row, (_, width, height)) in enumerate(zip(rows, views))
+    ]  # fmt: skip
+
+
+def _look(row: Framing, regions: Regions, top: float, bottom: float) -> Look:
+    """What finds the box, low and high [2, 3], that a view has to show of vertices [V, 3]."""
+    if row.regions:
+        chosen = np.unique(np.concatenate([regions[region] for region in row.regions]))
+        return lambda vertices: _box(vertices[chosen])
+    line = top - row.share * (top - bottom)
+
+    def above(vertices: np.ndarray) -> np.ndarray:
+        upper = vertices[vertices[:, 1] >= line]
+        if not len(upper):  # nothing to show in this frame: any box inside the others'
+            return np.full((2, 3), np.nan)
+        box = _box(upper)
+        box[0, 1] = line
+        return box
+
+    return above
+
+
+def _box(points: np.ndarray) -> np.ndarray:
+    return np.stack([points.min(axis=0), points.max(axis=0)])
+
+
+def _aim(view: Camera, row: Framing, boxes: Sequence[np.ndarray], fps: float) -> list[list[Camera]]:
+    """Cameras like ``view`` for the boxes ``[T, 2, 3]`` of each body."""
+    width, height = view.width, view.height
     if not row.regions:
-        low, high = _bounds(bodies, row.share)
+        everything = np.concatenate(boxes)
+        low, high = np.nanmin(everything[:, 0], axis=0), np.nanmax(everything[:, 1], axis=0)
         centre, size = (low + high) / 2, high - low
         span = row.margin * max(size[1], size[0] * height / width)
         still = replace(view, target=tuple(centre.tolist()), span=float(span))
-        return [[still] * len(body) for body in bodies]
-    chosen = np.unique(np.concatenate([regions[region] for region in row.regions]))
-    boxes = [(body[:, chosen].min(axis=1), body[:, chosen].max(axis=1)) for body in bodies]
-    needed = [np.maximum(size[:, 1], size[:, 0] * height / width) for size in map(_size, boxes)]
-    span = max(row.margin * float(np.max(np.concatenate(needed))), 1e-3)
+        return [[still] * len(box) for box in boxes]
+    sizes = np.concatenate([box[:, 1] - box[:, 0] for box in boxes])
+    needed = np.maximum(sizes[:, 1], sizes[:, 0] * height / width)
+    span = max(row.margin * float(needed.max()), 1e-3)
     paths = [
-        _follow(low, high, row.follow * fps, span, span * width / height) for low, high in boxes
+        _follow(box[:, 0], box[:, 1], row.follow * fps, span, span * width / height)
+        for box in boxes
     ]
     return [
         [replace(view, target=tuple(point.tolist()), span=span) for point in path] for path in paths
     ]
-
-
-def _size(box: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-    return box[1] - box[0]
 
 
 def _follow(
@@ -157,24 +207,7 @@ def _follow(
     Where the box moves so fast that it would leave the ``wide`` x ``tall`` view, the path keeps
     up with it instead of seeing more: a wider view would make a hand small in every frame.
     """
-    middle = ((low + high) / 2).astype(np.float64)
+    middle = (low + high) / 2
     path = gaussian_filter1d(middle, deviation, axis=0, mode="nearest") if deviation > 0 else middle
     spare = (BORDER * np.array([wide, tall, np.inf]) - (high - low)) / 2
     return np.clip(path, middle - spare, middle + spare)
-
-
-def _bounds(bodies: Sequence[np.ndarray], share: float) -> tuple[np.ndarray, np.ndarray]:
-    """Corners of the box that the upper ``share`` of the bodies stays in: two arrays [3]."""
-    top = max(float(body[0, :, 1].max()) for body in bodies)
-    bottom = min(float(body[0, :, 1].min()) for body in bodies)
-    line = top - share * (top - bottom)
-    lows, highs = [], []
-    for body in bodies:
-        for vertices in body:  # a frame at a time: the mask of a whole clip would double its memory
-            upper = vertices[vertices[:, 1] >= line]
-            if len(upper):
-                lows.append(upper.min(axis=0))
-                highs.append(upper.max(axis=0))
-    low, high = np.min(lows, axis=0), np.max(highs, axis=0)
-    low[1] = line
-    return low.astype(np.float64), high.astype(np.float64)

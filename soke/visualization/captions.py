@@ -190,14 +190,15 @@ def text_strip(
     size: int,
     *,
     color: Color = INK,
-    ground: Color = (255, 255, 255),
+    ground: Color | None = (255, 255, 255),
     padding: int = 12,
     max_lines: int = 4,
     font: str | Path | None = None,
 ) -> np.ndarray:
     """Write ``text`` centred on a strip ``[H, width, 3]`` uint8 that is as tall as it needs to be.
 
-    ``size`` is the font size in pixels. Text that fills more than ``max_lines`` lines ends in an
+    Without a ``ground`` the strip is transparent: ``[H, width, 4]``. ``size`` is the font size in
+    pixels. Text that fills more than ``max_lines`` lines ends in an
     ellipsis. Raises ``ValueError`` as `find_font` does.
     """
     chosen = find_font(text, size, font)
@@ -208,9 +209,16 @@ def text_strip(
             lines[-1] = lines[-1][:-1]
         lines[-1] += "..."
     pitch = round(1.35 * size)
-    image = Image.new("RGB", (width, pitch * len(lines) + 2 * padding), ground)
+    extent = width, pitch * len(lines) + 2 * padding
+    # On a transparent strip letters are drawn into what is covered: their edges keep their colour.
+    image = Image.new("L", extent) if ground is None else Image.new("RGB", extent, ground)
     pen = ImageDraw.Draw(image)
     for i, line in enumerate(lines):
         middle = padding + pitch * i + pitch / 2
-        pen.text((width / 2, middle), line, font=chosen, fill=color, anchor="mm")
-    return np.asarray(image).copy()
+        fill = 255 if ground is None else color
+        pen.text((width / 2, middle), line, font=chosen, fill=fill, anchor="mm")
+    if ground is not None:
+        return np.asarray(image).copy()
+    strip = np.empty((*image.size[::-1], 4), np.uint8)
+    strip[..., :3], strip[..., 3] = color, np.asarray(image)
+    return strip

@@ -144,38 +144,44 @@ def shade(
     top: int,
     bottom: int,
 ) -> None:
-    """Colour the pixels of the rows from ``top`` to ``bottom`` of ``frame`` [height, width, 3].
+    """Colour the pixels of the rows from ``top`` to ``bottom`` of ``frame`` [height, width, C].
 
-    ``data`` [V, 9] holds normal, linear colour and shadow-map position of each vertex.
+    ``data`` [V, 9] holds normal, linear colour and shadow-map position of each vertex. With C = 3
+    what is not covered shows the ground; with C = 4 the last channel says how much is covered.
     """
     scale = len(seen) // len(frame)
+    samples = np.float32(scale * scale)
     values = np.empty(9, np.float32)
-    color, total = np.empty(3, np.float32), np.empty(3, np.float32)
+    color, total = np.empty(4, np.float32), np.empty(4, np.float32)
     steps = len(gamma) - 1
     for y in range(top, bottom):
         for x in range(frame.shape[1]):
             total[:] = 0
             shaded_at = np.float32(0)
-            for i in range(scale * scale):
-                row, column = y * scale + i // scale, x * scale + i % scale
-                f = seen[row, column]
-                if f < 0:
-                    for k in range(3):
-                        total[k] += light.ground[k]
-                    continue
-                near = nearness[row, column]
-                # Shading is smooth: it is worked out again only where a pixel holds an outline or
-                # a steep slope, which takes a third off the time of a frame.
-                if abs(near - shaded_at) > SAME_DEPTH * near:
-                    shaded_at = near
-                    _interpolate(points, data, faces, f, column + 0.5, row + 0.5, values)
-                    share = _lit_share(shadow, values[6], values[7], values[8], light.softness)
-                    _light_sample(values, share, 1 / near, light, color)
-                for k in range(3):
-                    total[k] += color[k]
+            for row in range(y * scale, y * scale + scale):
+                for column in range(x * scale, x * scale + scale):
+                    f = seen[row, column]
+                    if f < 0:
+                        continue
+                    near = nearness[row, column]
+                    # Shading is smooth: it is worked out again only where a pixel holds an outline
+                    # or a steep slope, which takes a third off the time of a frame.
+                    if abs(near - shaded_at) > SAME_DEPTH * near:
+                        shaded_at = near
+                        _interpolate(points, data, faces, f, column + 0.5, row + 0.5, values)
+                        _light_sample(values, shadow, 1 / near, light, color)
+                    for k in range(4):
+                        total[k] += color[k]
+            covered = total[3] / samples
             for k in range(3):
-                level = min(max(total[k] / (scale * scale), np.float32(0)), np.float32(1))
+                if frame.shape[2] == 4:
+                    level = total[k] / max(total[3], np.float32(1e-6))
+                else:
+                    level = total[k] / samples + light.ground[k] * (1 - covered)
+                level = min(max(level, np.float32(0)), np.float32(1))
                 frame[y, x, k] = gamma[int(level * steps + np.float32(0.5))]
+            if frame.shape[2] == 4:
+                frame[y, x, 3] = int(covered * 255 + np.float32(0.5))
 
 
 @njit(cache=True, nogil=True)
@@ -198,8 +204,12 @@ def _interpolate(
 
 
 @njit(cache=True, nogil=True)
-def _light_sample(values: Array, share: float, depth: float, light: Light, color: Array) -> None:
-    """The light that one sample sends to the viewer, into ``color`` [3]."""
+def _light_sample(values: Array, shadow: Array, depth: float, light: Light, color: Array) -> None:
+    """The light that one sample sends to the viewer, into ``color`` [4].
+
+    The last value is how much of the sample does not fade into the ground; the light is
+    multiplied by it.
+    """
     x, y, z = values[0], values[1], values[2]
     length = np.float32(1) / max(np.sqrt(x * x + y * y + z * z), np.float32(1e-9))
     x, y, z = x * length, y * length, z * length
@@ -208,12 +218,14 @@ def _light_sample(values: Array, share: float, depth: float, light: Light, color
     if facing < BACK:
         x, y, z, facing = -x, -y, -z, -facing
     key = max(x * light.key[0] + y * light.key[1] + z * light.key[2], zero) * light.key[3]
+    if key > 0:
+        key *= _lit_share(shadow, values[6], values[7], values[8], light.softness)
     fill = max(x * light.fill[0] + y * light.fill[1] + z * light.fill[2], zero) * light.fill[3]
     sky = np.float32(0.5) + np.float32(0.5) * y
     around = light.around[1] + (light.around[0] - light.around[1]) * sky
     turned = one - min(max(facing, zero), one)
-    level = (key * share + fill + around) * (one - light.around[2] * turned * turned)
-    fade = min(max((depth - light.fade_from) / light.fade_over, zero), one)
+    level = (key + fill + around) * (one - light.around[2] * turned * turned)
+    kept = one - min(max((depth - light.fade_from) / light.fade_over, zero), one)
     for k in range(3):
-        surface = min(level * values[3 + k], one)
-        color[k] = surface * (one - fade) + light.ground[k] * fade
+        color[k] = min(level * values[3 + k], one) * kept
+    color[3] = kept

@@ -17,11 +17,17 @@ import numpy as np
 
 from soke.visualization.camera import Camera
 from soke.visualization.kernels import Light, draw, shade, vertex_normals
-from soke.visualization.renderer import Frame, Lighting
+from soke.visualization.renderer import (
+    SHADOW_BIAS,
+    SHADOW_MAP,
+    SHADOW_SOFTNESS,
+    Frame,
+    Lighting,
+    checked_faces,
+    checked_mesh,
+    shadow_texel,
+)
 
-SHADOW_MAP = 512  # texels a side
-SHADOW_REACH = 0.8  # half of what the shadow map covers, in spans of the camera
-SHADOW_BIAS = 2.6  # texels along the normal, against shadow acne
 GAMMA_STEPS = 4096
 
 
@@ -42,9 +48,7 @@ class Rasterizer:
         lighting: Lighting | None = None,
         threads: int | None = None,
     ) -> None:
-        self.faces = np.ascontiguousarray(faces, dtype=np.int32)
-        if self.faces.ndim != 2 or self.faces.shape[1] != 3 or self.faces.size == 0:
-            raise ValueError(f"faces have the shape [F, 3], got {np.shape(faces)}")
+        self.faces = checked_faces(faces)
         if supersampling < 1:
             raise ValueError(f"supersampling is 1 or more, got {supersampling}")
         self.supersampling = supersampling
@@ -59,16 +63,17 @@ class Rasterizer:
     def render(self, vertices: np.ndarray, camera: Camera, colors: np.ndarray) -> Frame:
         """Draw ``vertices`` ``[V, 3]`` (metres) in ``colors`` ``[V, 3]`` (sRGB, 0 to 1).
 
-        Returns ``[camera.height, camera.width, 3]`` uint8. Raises ``ValueError`` where shapes do
-        not fit or a vertex is not a finite number.
+        Returns ``[camera.height, camera.width, 3]`` uint8, or 4 channels without a ground. Raises
+        ``ValueError`` where shapes do not fit or a vertex is not a finite number.
         """
-        vertices = self._check(vertices, colors)
+        vertices = checked_mesh(vertices, colors, self._vertex_count)
         scale = self.supersampling
         normals = np.empty_like(vertices)
         vertex_normals(vertices, self.faces, normals)
         points = camera.project(vertices, scale)  # [V, 3]
-        lit, texel = self._seen_from_light(vertices, camera)  # [V, 3]
-        asked, _ = self._seen_from_light(vertices + SHADOW_BIAS * texel * normals, camera)
+        texel = shadow_texel(camera)
+        lit = self._seen_from_light(vertices, camera)  # [V, 3]
+        asked = self._seen_from_light(vertices + SHADOW_BIAS * texel * normals, camera)
         height, width = camera.height * scale, camera.width * scale
         seen = np.zeros((height, width), np.float32), np.full((height, width), -1, np.int32)
         rows = SHADOW_MAP if self.shadow else 1
@@ -81,27 +86,17 @@ class Rasterizer:
 
         colors = np.asarray(colors, np.float32) ** 2.2
         vertex_data = np.concatenate([normals, colors, asked], axis=1, dtype=np.float32)  # [V, 9]
-        frame = np.empty((camera.height, camera.width, 3), np.uint8)
+        channels = 4 if self.lighting.ground is None else 3
+        frame = np.empty((camera.height, camera.width, channels), np.uint8)
         light = self._light(camera, texel)
         arguments = points, vertex_data, self.faces, *seen, shadow[0], light, self._gamma, frame
         for job in self._in_bands(camera.height, shade, *arguments):
             job.result()
         return frame
 
-    def _check(self, vertices: np.ndarray, colors: np.ndarray) -> np.ndarray:
-        vertices = np.ascontiguousarray(vertices, dtype=np.float32)
-        if vertices.ndim != 2 or vertices.shape[1] != 3 or len(vertices) < self._vertex_count:
-            raise ValueError(
-                f"the faces need vertices [V, 3] with V >= {self._vertex_count}, got "
-                f"{vertices.shape}"
-            )
-        if np.shape(colors) != vertices.shape:
-            raise ValueError(
-                f"colors are one RGB a vertex, {vertices.shape}, got {np.shape(colors)}"
-            )
-        if not np.isfinite(vertices).all():
-            raise ValueError("the vertices contain NaN or infinity")
-        return vertices
+    def close(self) -> None:
+        """End the threads. Nothing can be drawn afterwards."""
+        self._pool.shutdown()
 
     def _in_bands(self, rows: int, kernel: Callable, *arguments: object) -> list[Future]:
         edges = np.linspace(0, rows, self.threads + 1).astype(int).tolist()
@@ -109,17 +104,11 @@ class Rasterizer:
             self._pool.submit(kernel, *arguments, top, bottom) for top, bottom in pairwise(edges)
         ]
 
-    def _seen_from_light(self, vertices: np.ndarray, camera: Camera) -> tuple[np.ndarray, float]:
-        """Vertices in texels of the shadow map and metres towards the light, and a texel's size."""
-        back = np.array(self.lighting.key_direction)
-        right = np.cross((0.0, 1.0, 0.0), back)
-        right /= np.linalg.norm(right)
-        axes = np.stack([right, -np.cross(back, right), back])
-        aspect = max(1.0, camera.width / camera.height)
-        texel = 2 * SHADOW_REACH * aspect * camera.span / SHADOW_MAP
-        seen = (vertices - np.asarray(camera.target)) @ axes.T
-        seen[:, :2] = seen[:, :2] / texel + SHADOW_MAP / 2
-        return seen, texel
+    def _seen_from_light(self, vertices: np.ndarray, camera: Camera) -> np.ndarray:
+        """Vertices in texels of the shadow map and metres towards the light."""
+        seen = (vertices - np.asarray(camera.target)) @ self.lighting.axes.T
+        seen[:, :2] = seen[:, :2] / shadow_texel(camera) + SHADOW_MAP / 2
+        return seen
 
     def _light(self, camera: Camera, texel: float) -> Light:
         lighting = self.lighting
@@ -127,11 +116,11 @@ class Rasterizer:
             np.array([*lighting.key_direction, lighting.key], np.float32),
             np.array([*lighting.fill_direction, lighting.fill], np.float32),
             np.array([lighting.sky, lighting.floor, lighting.edge], np.float32),
-            ((np.array(lighting.ground) / 255) ** 2.2).astype(np.float32),
+            lighting.linear_ground,
             camera.rotation[2].astype(np.float32),
             np.float32(np.inf if camera.fade is None else camera.distance + camera.fade),
             np.float32(camera.fade or 1),
-            np.float32(2 * texel),
+            np.float32(SHADOW_SOFTNESS * texel),
         )
 
 

@@ -1,7 +1,7 @@
 """What every renderer promises, and the light that all of them share.
 
-The rasteriser of this package needs nothing but pip packages. A renderer on a graphics card only
-has to keep the same promise and the same light.
+The rasteriser of this package needs nothing but pip packages. The OpenGL renderer, and any other,
+keeps the same promise and the same light.
 """
 
 from __future__ import annotations
@@ -13,8 +13,14 @@ import numpy as np
 
 from soke.visualization.camera import Camera
 
-#: A picture: ``[height, width, 3]``, uint8, sRGB.
+#: A picture: ``[height, width, 3]``, uint8, sRGB; ``[height, width, 4]`` on a transparent ground,
+#: with colours that are not multiplied by the last channel, how much the body covers of a pixel.
 Frame = np.ndarray
+
+SHADOW_MAP = 512  # texels a side
+SHADOW_REACH = 0.8  # half of what the shadow map covers, in spans of the camera
+SHADOW_BIAS = 2.6  # texels along the normal, against shadow acne
+SHADOW_SOFTNESS = 2.0  # texels over which a blocker comes to full shade
 
 
 class Renderer(Protocol):
@@ -23,9 +29,16 @@ class Renderer(Protocol):
     def render(self, vertices: np.ndarray, camera: Camera, colors: np.ndarray) -> Frame:
         """Draw ``vertices`` ``[V, 3]`` (metres) in ``colors`` ``[V, 3]`` (sRGB, 0 to 1).
 
-        Returns a `Frame` of ``[camera.height, camera.width, 3]``.
+        Returns a `Frame` of ``[camera.height, camera.width, 3]``, or 4 channels if it was built
+        with a `Lighting` without ground.
         """
         ...
+
+
+class ClosableRenderer(Renderer, Protocol):
+    """A renderer that holds threads or the memory of a graphics card until it is closed."""
+
+    def close(self) -> None: ...
 
 
 def _unit(x: float, y: float, z: float) -> tuple[float, float, float]:
@@ -39,7 +52,7 @@ class Lighting:
 
     Intensities are linear. Only the key light casts a shadow. ``edge`` darkens surfaces that turn
     away from the viewer, which draws a soft outline round each finger in front of the palm.
-    ``ground`` is the background, sRGB 0 to 255.
+    ``ground`` is the background, sRGB 0 to 255; None is a transparent one.
     """
 
     key_direction: tuple[float, float, float] = _unit(-0.55, 0.75, 0.8)
@@ -49,4 +62,48 @@ class Lighting:
     sky: float = 0.3
     floor: float = 0.16
     edge: float = 0.42
-    ground: tuple[int, int, int] = (238, 240, 243)
+    ground: tuple[int, int, int] | None = (238, 240, 243)
+
+    @property
+    def linear_ground(self) -> np.ndarray:
+        """Linear colour [3] of the ground, black where it is transparent."""
+        return ((np.array(self.ground or (0, 0, 0)) / 255) ** 2.2).astype(np.float32)
+
+    @property
+    def axes(self) -> np.ndarray:
+        """Rows are the shadow map's right, its downward direction and the way to the key light."""
+        back = np.array(self.key_direction)
+        right = np.cross((0.0, 1.0, 0.0), back)
+        right /= np.linalg.norm(right)
+        return np.stack([right, -np.cross(back, right), back])  # [3, 3]
+
+
+def shadow_texel(camera: Camera) -> float:
+    """Metres that a texel of the shadow map is wide. Its middle is the camera's target."""
+    aspect = max(1.0, camera.width / camera.height)
+    return 2 * SHADOW_REACH * aspect * camera.span / SHADOW_MAP
+
+
+def checked_faces(faces: np.ndarray) -> np.ndarray:
+    """Faces ``[F, 3]`` as int32; ``ValueError`` for another shape."""
+    faces = np.ascontiguousarray(faces, dtype=np.int32)
+    if faces.ndim != 2 or faces.shape[1] != 3 or faces.size == 0:
+        raise ValueError(f"faces have the shape [F, 3], got {np.shape(faces)}")
+    return faces
+
+
+def checked_mesh(vertices: np.ndarray, colors: np.ndarray, count: int) -> np.ndarray:
+    """Vertices ``[V, 3]`` as float32, of which faces need ``count``.
+
+    Raises ``ValueError`` where shapes do not fit or a vertex is not a finite number.
+    """
+    vertices = np.ascontiguousarray(vertices, dtype=np.float32)
+    if vertices.ndim != 2 or vertices.shape[1] != 3 or len(vertices) < count:
+        raise ValueError(
+            f"the faces need vertices [V, 3] with V >= {count}, got {vertices.shape}: another body?"
+        )
+    if np.shape(colors) != vertices.shape:
+        raise ValueError(f"colors are one RGB a vertex, {vertices.shape}, got {np.shape(colors)}")
+    if not np.isfinite(vertices).all():
+        raise ValueError("the vertices contain NaN or infinity")
+    return vertices

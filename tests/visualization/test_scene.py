@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from soke.visualization import Lighting, Panel, body_colors, render_clip, write_video
+from soke.visualization.ground import put
 from tests.visualization.meshes import join, sphere
 
 
@@ -77,16 +78,112 @@ def test_any_number_of_close_ups_and_panels():
         assert frame.shape[1] == count * 122 + (count - 1) * 8 and frame.shape[0] % 2 == 0
 
 
+class Plain:
+    """Fills each view with a level of its own, which tells views apart."""
+
+    def __init__(self, channels=3):
+        self.channels = channels
+
+    def render(self, vertices, camera, colors):
+        level = 200 if camera.span > 0.5 else 100
+        return np.full((camera.height, camera.width, self.channels), level, np.uint8)
+
+
+def test_a_combined_panel_has_both_hands_in_its_lower_corners():
+    vertices, faces, regions = clip(1)
+    aside = vertices + np.array([0.3, 0, 0], np.float32)
+    vertices = np.concatenate([vertices, aside], axis=1)
+    regions["left_hand"] = regions["right_hand"] + vertices.shape[1] // 2
+    asked = []
+
+    class Asking(Plain):
+        def render(self, vertices, camera, colors):
+            asked.append(camera)
+            return super().render(vertices, camera, colors)
+
+    panels = [Panel("a", vertices)]
+    options = {"view": "combined", "panel_width": 200, "renderer": Asking()}
+    (frame,) = render_clip(panels, faces, regions, **options)
+    assert frame.shape[1] == 200 and frame.shape[0] < 200 + 60, "nothing stands below"
+    view = frame[-200:] if frame.shape[0] % 2 == 0 else frame[-201:-1]
+    rows, columns = np.nonzero((view == 100).all(axis=-1))
+    side = round(0.36 * 200)
+    assert len(rows) == 2 * side**2 and rows.min() == 200 - side - 2 and rows.max() == 197
+    assert set(columns) == {*range(2, 2 + side), *range(200 - side - 2, 198)}
+    main, right, left = asked
+    assert left.target[0] - right.target[0] == pytest.approx(0.3, abs=0.01), "of the signer"
+    assert main.span > 2 * right.span == 2 * left.span
+    with pytest.raises(ValueError, match="needs the vertices of 'left_hand'"):
+        render_clip(panels, faces, {"right_hand": regions["right_hand"]}, view="combined")
+
+
+def test_a_background_reaches_every_corner():
+    vertices, faces, regions = clip(2)
+    panels = [Panel("a", vertices), Panel("b", vertices[:1])]
+    options = {"caption": "hello", "note": "who", "panel_width": 120}
+    for background, color in (("#102030", (16, 32, 48)), ((250, 250, 200), (250, 250, 200))):
+        frames = list(render_clip(panels, faces, regions, background=background, **options))
+        for frame in frames:
+            height, _, channels = frame.shape
+            corners = frame[[0, 0, -1, -1, height // 2], [0, -1, 0, -1, 121]]
+            assert channels == 3 and (corners == color).all()
+        letters = frames[0][-60:].astype(int)
+        assert np.abs(letters - color).max() > 120, "letters are legible on it"
+    plain = next(render_clip(panels, faces, regions, **options))
+    assert (plain[0, 0] == 255).all() and (plain[height // 3, 3] == Lighting().ground).all()
+
+
+def test_a_transparent_clip_is_laid_on_anything():
+    vertices, faces, regions = clip(2)
+    panels = [Panel("a", vertices), Panel("b", vertices[:1])]
+    options = {"caption": "hello", "panel_width": 120}
+    first, second = render_clip(panels, faces, regions, background="transparent", **options)
+    solid = next(render_clip(panels, faces, regions, background="white", **options))
+    assert first.shape == (*solid.shape[:2], 4) and (first[0, :, 3] == 0).all()
+    laid = np.full_like(solid, 255)
+    put(laid, first, 0, 0)
+    # Edges are mixed in sRGB here and in linear light there: a few levels apart, a few pixels wide.
+    assert np.abs(laid.astype(int) - solid).mean() < 1.5
+    assert (np.abs(laid.astype(int) - solid).max(axis=-1) > 3).mean() < 0.06
+    over = slice(128, 248)
+    assert second[:, over, 3].mean() < 0.65 * first[:, over, 3].mean(), "what is over is paler"
+    with pytest.raises(ValueError, match=r"'no colour at all'.*#rrggbb"):
+        render_clip(panels, faces, regions, background="no colour at all")
+    with pytest.raises(ValueError, match="0 to 255"):
+        render_clip(panels, faces, regions, background=(0, 0, 300))
+
+
+def test_pictures_with_and_without_a_transparent_ground_are_laid_on_each_other():
+    page, clear = np.zeros((2, 3, 3), np.uint8), np.full((1, 1, 4), 200, np.uint8)
+    clear[..., 3] = 51
+    put(page, clear, 1, 2)
+    assert page[1, 2].tolist() == [40, 40, 40] and page[..., 0].sum() == 40
+    page = np.zeros((2, 3, 4), np.uint8)
+    put(page, np.full((1, 2, 3), 9, np.uint8), 0, 0)
+    assert page[0].tolist() == [[9, 9, 9, 255], [9, 9, 9, 255], [0, 0, 0, 0]]
+
+
+@pytest.mark.parametrize("scale", [0.4, 1.0, 2.5])
+@pytest.mark.parametrize("view", ["whole_body", "face", "left_hand"])
+def test_a_body_of_any_size_fills_its_view_alike(view, scale):
+    vertices, faces, regions = clip(1, scale=scale)
+    options = {"view": view, "close_ups": (), "panel_width": 100}
+    (frame,) = render_clip([Panel("a", vertices + 3)], faces, regions, **options)
+    ground = np.array(Lighting().ground)
+    rows, columns = np.nonzero((frame[-100:] != ground).any(axis=-1))
+    assert 60 < max(np.ptp(rows), np.ptp(columns)) + 1 <= 100
+
+
 def test_another_renderer_can_be_given_and_frames_are_drawn_when_asked_for():
     vertices, faces, regions = clip(100)
     calls = []
 
-    class Plain:
+    class Counting:
         def render(self, vertices, camera, colors):
             calls.append(vertices)
             return np.full((camera.height, camera.width, 3), 7, np.uint8)
 
-    frames = render_clip([Panel("a", vertices)], faces, regions, renderer=Plain())
+    frames = render_clip([Panel("a", vertices)], faces, regions, renderer=Counting())
     assert calls == []
     assert (next(frames) == 7).mean() > 0.7
     assert len(calls) == 2  # the body and one close-up
