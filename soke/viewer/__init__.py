@@ -1,0 +1,5 @@
+"""A page that shows signing bodies in any browser, from one file."""
+
+from soke.viewer.writing import write_page
+
+__all__ = ["write_page"]

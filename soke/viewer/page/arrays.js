@@ -1,0 +1,16 @@
+// Typed arrays out of the page's compressed blocks. The other half is packing.py.
+
+const TYPES = { Uint8Array, Int8Array, Uint16Array, Int16Array, Uint32Array, Float32Array };
+
+/** The arrays by name that `index` says lie in the block of the element with that id. */
+async function unpack(id, index) {
+  const letters = atob(document.getElementById(id).textContent);
+  const packed = Uint8Array.from(letters, (letter) => letter.charCodeAt(0));
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const buffer = await new Response(stream).arrayBuffer();
+  const arrays = {};
+  for (const [name, { type, start, shape }] of Object.entries(index)) {
+    arrays[name] = new TYPES[type](buffer, start, shape.reduce((a, b) => a * b, 1));
+  }
+  return arrays;
+}
