@@ -1,5 +1,5 @@
 """Render signing: clips of a test run (`--demo_dataset`), texts of your own (`--text`,
-`--text_file`), or what each code of a part stands for (`--codebook`)."""
+`--text_file`), tokens, motion, or what each code of a part stands for (`--codebook`)."""
 
 from __future__ import annotations
 
@@ -20,24 +20,36 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--text_file", type=Path, metavar="FILE",
         help="texts to sign, one a line, in UTF-8; blank lines and lines with # are skipped",
     )  # fmt: skip
+    what.add_argument("--tokens", type=Path, metavar="FILE", help="a token file (.npy)")
+    what.add_argument("--motion", type=Path, metavar="FILE", help="motion (.npz, .npy, .pkl)")
     what.add_argument(
         "--codebook", metavar="PART", help="what each code of a part looks like: body, lhand, rhand"
     )
     parser.add_argument("--lang", help="the texts' language: en, zh, de")
     parser.add_argument("--clips", nargs="+", help="names of clips; without it, RENDER.CLIPS")
-    parser.add_argument("--out", type=Path, help="folder; without it visualize/<NAME>")
+    parser.add_argument("--choose", choices=pictures.CHOICES, default="first", help="which clips")
+    parser.add_argument(
+        "--compare", nargs="+", default=[], metavar="NAME", help="other test runs shown as well"
+    )
+    pictures.add_options(parser)
 
 
 def main() -> None:
     config, options = parse_command_line(__doc__, add_options)
     build.prepare_process(config)
+    output, language = pictures.output_of(config, options), options.lang
     if options.codebook is not None:
         codebook_pictures.render_codebook(config, options.codebook, options.out)
     elif options.demo_dataset is not None:
-        pictures.render_test_clips(config, options.demo_dataset, options.clips, options.out)
+        chosen = options.clips, options.choose, options.compare
+        pictures.render_test_clips(config, options.demo_dataset, output, *chosen)
+    elif options.tokens is not None:
+        pictures.render_tokens(config, options.tokens, output, language)
+    elif options.motion is not None:
+        pictures.render_motion(config, options.motion, output, language)
     else:
         texts = read_texts(options.text_file) if options.text_file else [options.text]
-        pictures.render_texts(config, texts, options.lang, options.out)
+        pictures.render_texts(config, texts, language, output)
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ def training(cfg: str, run: Path) -> str:
 
 def commands() -> list[tuple[str, str]]:
     """Name and command of every step."""
+    show = f"vis_mesh --cfg {SOKE} --nodebug --html"
     return [
         ("recordings to data sets", "prepare.fingerspelling"),
         ("poses packed", f"prepare.pack_poses --cfg {DETO} --nodebug {ALL_SETS}"),
@@ -45,9 +46,10 @@ def commands() -> list[tuple[str, str]]:
         ("small mBART", f"prepare.small_mbart --cfg {SOKE}"),
         ("generator: training", training(SOKE, GENERATOR_RUN)),
         ("generator: evaluation", f"test --cfg {SOKE} --nodebug --task t2m"),
-        ("videos: How2Sign layout", f"vis_mesh --cfg {SOKE} --nodebug --demo_dataset how2sign"),
-        ("videos: Phoenix layout", f"vis_mesh --cfg {SOKE} --nodebug --demo_dataset phoenix"),
-        ("video of a text", f'vis_mesh --cfg {SOKE} --nodebug --text "hello" --lang en'),
+        ("report", "prepare.report results/demo-soke"),
+        ("videos: How2Sign layout", f"{show} --demo_dataset how2sign"),
+        ("videos: Phoenix layout", f"{show} --demo_dataset phoenix"),
+        ("video of a text", f'{show} --text "hello" --lang en'),
     ]
 
 
@@ -74,12 +76,15 @@ def main() -> int:
     say(f"  {sum(seconds for _, seconds in times) / 60:5.1f}  in all")
     say(
         "\nVideos:      visualize/demo-soke/ (how2sign/, phoenix/, text/)\n"
+        "In a browser: visualize/demo-soke/*.html (bodies to turn), "
+        "results/demo-soke/report.html (scores)\n"
         "Scores:      results/demo-soke/table.txt, metrics.json, clips.csv; "
         "results/demo-deto/table.txt\n"
         "Logs:        experiments/demo-deto/logs, experiments/demo-soke/logs "
         "(tensorboard --logdir experiments)\n"
         "Your text:   python -m vis_mesh --cfg configs/demo/soke.yaml --nodebug "
-        '--text "your word" --lang en'
+        '--text "your word" --lang en\n'
+        "Signs to text: python -m train --cfg configs/demo/m2t.yaml --nodebug (a minute)"
     )
     return 0
 

@@ -30,12 +30,14 @@ from soke.data.corpora import Corpus, corpus_of_language
 from soke.data.motion_files import SignedText, write_motion
 from soke.data.texts import clean_text
 from soke.files import require
-from soke.film import film, note
+from soke.film import LOOK, SYSTEMS, Look, film, note
 from soke.generator import PromptBuilder, Step, iterate
 from soke.structures import TokenBatch, TokenSample
 from soke.tokenizer.streaming import StreamingDecoder
 from soke.training.checkpoints import choose_checkpoint
 from soke.training.generator_module import GeneratorModule
+from soke.visualization import TINTS
+from soke.visualization.show import ClipToShow, System
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +51,7 @@ class Signer:
     """A trained generator with all that turns its tokens into motion and pictures.
 
     ``corpora`` are the data sets of the run by name: the languages of their texts are those that
-    can be signed. ``batch_size`` texts are generated at once; ``font`` is a font file for captions.
+    can be signed. ``batch_size`` texts are generated at once; ``look`` says how films look.
     """
 
     def __init__(
@@ -59,9 +61,9 @@ class Signer:
         corpora: Mapping[str, Corpus],
         body: BodyModel,
         batch_size: int = 8,
-        font: str | None = None,
+        look: Look = LOOK,
     ) -> None:
-        self.body, self.batch_size, self.font = body, batch_size, font
+        self.body, self.batch_size, self.look = body, batch_size, look
         self._module, self._prompts, self._corpora = module.eval(), prompts, dict(corpora)
 
     @property
@@ -141,21 +143,29 @@ class Signer:
         return _stream(steps, StreamingDecoder(tokenizer, look_ahead), block)
 
     def render(self, signed: SignedText, path: str | Path) -> Path:
-        """Write a video (.mp4, .mov) with the text below, and a contact sheet (.png) beside it.
+        """Write a film (.mp4, .mov, .gif) with the text below, and a contact sheet (.png) beside
+        it.
 
-        A file of that name is written over, with a warning. Returns the path of the video.
+        A file of that name is written over, with a warning. Returns the path of the film.
         """
         _warn_of_existing(path)
-        film(
-            self.body,
-            {"generated": signed.motion},
-            caption=signed.text,
-            note=note(signed.keywords, signed.missing, self.body),
-            fps=signed.fps,
-            path=path,
-            font=self.font,
-        )
+        film(self.body, self.clip(signed), path, self.look)
         return Path(path)
+
+    def clip(self, signed: SignedText) -> ClipToShow:
+        """What films, pages and exports are made of."""
+        system = System(SYSTEMS[1], signed.motion, TINTS[1], signed.tokens)
+        return ClipToShow(
+            name=signed.text,
+            text=signed.text,
+            language=signed.language,
+            fps=signed.fps,
+            systems=(system,),
+            keywords=signed.keywords,
+            missing=signed.missing,
+            note=note(signed.keywords, signed.missing, self.body),
+            parts=tuple(part.name for part in self._module.generator.vocabulary.parts),
+        )
 
     def save(self, signed: SignedText, path: str | Path) -> Path:
         """Write SMPL-X parameters (.npz) in the layout of `soke.data.motion_files`.
@@ -215,7 +225,11 @@ def build_signer(config: DictConfig, run: Path | None = None) -> Signer:
         build.corpora(config),
         module.body,
         config.TEST.BATCH_SIZE,
-        config.RENDER.FONT,
+        Look(
+            font=config.RENDER.FONT,
+            backend=config.RENDER.BACKEND,
+            background=config.RENDER.BACKGROUND,
+        ),
     )
 
 

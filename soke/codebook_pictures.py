@@ -23,8 +23,9 @@ from soke import build
 from soke.body import BodyModel
 from soke.data.tokens import CodeUsage, check_folder, count_codes, token_files
 from soke.files import checksum
+from soke.film import SYSTEMS
 from soke.parts import FEATURE_SIZE, Part
-from soke.pictures import SYSTEMS, output_folder
+from soke.pictures import output_folder
 from soke.tokenizer import FRAMES_PER_TOKEN, PartTokenizer
 from soke.visualization import (
     FRAMINGS,

@@ -1,9 +1,10 @@
-"""Motions to a video with its contact sheet."""
+"""Clips to films, each with a contact sheet."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,24 +12,68 @@ import torch
 
 from soke.body import BodyModel
 from soke.visualization import (
-    TINTS,
     Panel,
     contact_sheet,
     render_clip,
+    write_frames,
+    write_gif,
     write_image,
     write_video,
 )
-
-log = logging.getLogger(__name__)
+from soke.visualization.originals import beside, original_frames
+from soke.visualization.show import ClipToShow
 
 #: What a panel can show; its place decides the colour, wherever it is shown.
 SYSTEMS = ("reference", "generated")
-#: The contact sheet beside a video shows every so many frames, in so many columns.
-SHEET_STEP, SHEET_COLUMNS = 10, 6
+#: The contact sheet beside a film shows every so many frames, or fewer of a long clip, in columns.
+SHEET_STEP, SHEET_FRAMES, SHEET_COLUMNS = 10, 60, 6
+#: Frames whose vertices are kept in memory; those of longer clips lie in a temporary file.
+IN_MEMORY = 400
+#: What the camera looks at, and the close-ups below it.
+VIEWS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "upper_body": ("upper_body", ("right_hand",)),
+    "combined": ("combined", ()),
+    "both_hands": ("upper_body", ("right_hand", "left_hand")),
+    "whole_body": ("whole_body", ()),
+    "face": ("face", ()),
+    "right_hand": ("right_hand", ()),
+    "left_hand": ("left_hand", ()),
+}
+#: Endings of a film; one of none of them is a folder of images.
+FORMATS = {"mp4": ".mp4", "gif": ".gif", "frames": "-frames"}
+SHEET = ".png"  # ending of the contact sheet
+_WRITERS: dict[str, Callable[[Path, Iterable[np.ndarray], float], object]] = {
+    ".mp4": write_video,
+    ".mov": write_video,
+    ".gif": write_gif,
+}
+#: Pixels of the column for the video that a clip was recorded from.
+ORIGINAL_WIDTH = 480
 #: A caption has room for fewer letters than that; what follows is not looked at.
 CAPTION_LETTERS = 600
 #: So many words are named below the caption, cut to so many letters; the rest is counted.
 NOTED_WORDS, WORD_LETTERS = 12, 40
+
+
+@dataclass(frozen=True)
+class Look:
+    """How films look.
+
+    ``view`` is a key of `VIEWS`, ``font`` a font file for captions; for ``backend`` and
+    ``background`` see `soke.visualization.render_clip`.
+    """
+
+    view: str = "upper_body"
+    font: str | None = None
+    backend: str = "auto"
+    background: str | tuple[int, int, int] | None = None
+
+    def __post_init__(self) -> None:
+        if self.view not in VIEWS:
+            raise ValueError(f"there is no view {self.view!r}; choose from {list(VIEWS)}")
+
+
+LOOK = Look()
 
 
 def note(keywords: Sequence[str], missing: Sequence[str], body: BodyModel) -> str:
@@ -53,38 +98,72 @@ def listed(words: Sequence[str]) -> str:
 
 def film(
     body: BodyModel,
-    motions: Mapping[str, np.ndarray],
-    *,
-    caption: str,
-    note: str,
-    fps: float,
+    clip: ClipToShow,
     path: str | Path,
-    font: str | None = None,
-) -> Path:
-    """Write a video of motions [T, 133], by their system's name, and a contact sheet beside it.
+    look: Look = LOOK,
+    sheet: str | Path | None = None,
+) -> list[Path]:
+    """Write a film of a clip's bodies side by side, and a contact sheet.
 
-    Returns the path of the sheet, which is ``path`` with the suffix .png. Raises ``ValueError`` as
-    `soke.visualization.render_clip` and `soke.visualization.write_video` do.
+    ``path`` ends in .mp4, .mov or .gif, or in -frames, for a folder of images. ``sheet`` is by
+    default beside the film, with the suffix .png. Returns both. Raises ``ValueError`` for other
+    endings and as `soke.visualization.render_clip` and the writers do; nothing is left under the
+    final names then.
     """
-    panels = [
-        Panel(title, body.vertices(torch.as_tensor(motion)).numpy(), TINTS[SYSTEMS.index(title)])
-        for title, motion in motions.items()
-    ]
-    frames = render_clip(
-        panels,
-        body.faces,
-        body.regions,
-        caption=caption[:CAPTION_LETTERS],
-        note=note,
-        fps=fps,
-        font=font,
-    )
-    shown = range(0, max(len(motion) for motion in motions.values()), SHEET_STEP)
+    path = Path(path)
+    sheet = path.with_suffix(SHEET) if sheet is None else Path(sheet)
+    frames = _drawn(body, clip, look)
+    length = max(len(system.motion) for system in clip.systems)
+    shown = range(0, length, max(SHEET_STEP, -(-length // SHEET_FRAMES)))
     kept: list[np.ndarray] = []
-    write_video(path, _keeping(frames, shown, kept), fps)
-    sheet = Path(path).with_suffix(".png")
+    if path.name.endswith(FORMATS["frames"]):
+        write = _write_images
+    elif path.suffix.lower() in _WRITERS:
+        write = _WRITERS[path.suffix.lower()]
+    else:
+        endings = [*_WRITERS, FORMATS["frames"]]
+        raise ValueError(f"{path} should end in one of {', '.join(endings)}")
+    write(path, _keeping(frames, shown, kept), clip.fps)
     write_image(sheet, contact_sheet(kept, SHEET_COLUMNS))
-    return sheet
+    return [path, sheet]
+
+
+def _write_images(folder: Path, frames: Iterable[np.ndarray], _: float) -> None:
+    write_frames(folder, frames)
+
+
+def _drawn(body: BodyModel, clip: ClipToShow, look: Look) -> Iterator[np.ndarray]:
+    panels = [
+        Panel(
+            "  ·  ".join(filter(None, (system.title, system.score))),
+            _posed(body, system.motion),
+            system.tint,
+        )
+        for system in clip.systems
+    ]
+    view, close_ups = VIEWS[look.view]
+    frames = render_clip(
+        panels, body.faces, body.regions,
+        caption=clip.text[:CAPTION_LETTERS], note=clip.note, view=view, close_ups=close_ups,
+        fps=clip.fps, font=look.font, backend=look.backend, background=look.background,
+    )  # fmt: skip
+    if clip.original is None:
+        return frames
+    count = max(len(system.motion) for system in clip.systems)
+    originals = original_frames(clip.original, clip.fps, count)
+    return beside(frames, originals, ORIGINAL_WIDTH, "video", look.font)
+
+
+def _posed(body: BodyModel, motion: np.ndarray) -> np.ndarray:
+    """Vertices [T, V, 3] of a motion, on disk if it is long: cameras look at all frames first."""
+    if len(motion) <= IN_MEMORY:
+        return body.vertices(torch.as_tensor(motion)).numpy()
+    with tempfile.TemporaryFile() as file:
+        posed = np.memmap(file, np.float32, "w+", shape=(len(motion), len(body.template), 3))
+    for start in range(0, len(motion), IN_MEMORY):
+        chunk = torch.as_tensor(motion[start : start + IN_MEMORY])
+        posed[start : start + len(chunk)] = body.vertices(chunk).numpy()
+    return posed
 
 
 def _keeping(
@@ -93,7 +172,7 @@ def _keeping(
     """Pass frames on, and keep those at ``places`` at half their size."""
     for t, frame in enumerate(frames):
         if t in places:
-            height, width, _ = frame.shape  # both even
-            blocks = frame.reshape(height // 2, 2, width // 2, 2, 3)
+            height, width, channels = frame.shape  # height and width are even
+            blocks = frame.reshape(height // 2, 2, width // 2, 2, channels)
             kept.append(blocks.mean(axis=(1, 3)).astype(np.uint8))
         yield frame

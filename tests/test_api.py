@@ -151,7 +151,7 @@ def test_a_video_is_rendered(signer, tmp_path):
         assert container.streams.video[0].average_rate == 24
     assert path.with_suffix(".png").exists()
     with pytest.raises(ValueError, match=r"\.mp4"):
-        signer.render(signed, tmp_path / "fox.gif")
+        signer.render(signed, tmp_path / "fox.avi")
 
 
 def test_a_run_directory_is_as_good_as_its_yaml_file(signer, small):

@@ -2,43 +2,19 @@
 
 import logging
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import vis_mesh
-from soke import pictures
 from soke.config import load_config
 from soke.data.motion_files import read_motion
-from soke.data.predictions import Prediction, prediction_path, read_predictions, write_prediction
 from soke.data.tokens import read_tokens
 from soke.film import note
 from soke.parts import PartTable
-from soke.pictures import ENDINGS, render_test_clips, render_texts
+from soke.pictures import Output, render_texts, texts
 from tests.helpers import THREE_PARTS
-from tests.runs import small_run
-
-
-@pytest.fixture(scope="module")
-def small(tmp_path_factory):
-    return small_run(tmp_path_factory.mktemp("run"))
-
-
-@pytest.fixture
-def filmed(monkeypatch):
-    """Calls of the renderer, which is slow, in place of videos."""
-    calls = []
-
-    def film(body, motions, *, path, **options):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"video")
-        path.with_suffix(".png").write_bytes(b"sheet")
-        calls.append({"path": path, "motions": motions, **options})
-        return path.with_suffix(".png")
-
-    monkeypatch.setattr("soke.api.film", film)
-    monkeypatch.setattr("soke.pictures.film", film)
-    return calls
 
 
 def run_verb(monkeypatch, small, *words):
@@ -52,7 +28,8 @@ def test_a_text_becomes_tokens_parameters_and_a_video(small, tmp_path, filmed, m
                  str(tmp_path))  # fmt: skip
     folder = tmp_path / "text"
     names = sorted(path.name for path in folder.iterdir())
-    assert names == sorted(f"the_quick_fox-en{ending}" for ending in ENDINGS)
+    endings = (".mp4", ".npy", ".npz", ".png")
+    assert names == [f"the_quick_fox-en{ending}" for ending in endings]
     for name in names:
         assert str(folder / name) in caplog.text
     assert "'the quick fox!': retrieved fox; not found" in caplog.text
@@ -61,30 +38,34 @@ def test_a_text_becomes_tokens_parameters_and_a_video(small, tmp_path, filmed, m
     tokens = read_tokens(folder / "the_quick_fox-en.npy", PartTable.from_rows(THREE_PARTS))
     np.testing.assert_array_equal(tokens, signed.tokens)
     (call,) = filmed
-    np.testing.assert_allclose(call["motions"]["generated"], signed.motion, atol=1e-6)
-    assert call["caption"] == "the quick fox!" and call["fps"] == 24
-    assert call["note"].startswith("retrieved signs: fox")
+    clip = call["clip"]
+    [system] = clip.systems
+    np.testing.assert_allclose(system.motion, signed.motion, atol=1e-6)
+    assert system.title == "generated" and system.tokens.tolist() == tokens.tolist()
+    assert clip.text == "the quick fox!" and clip.fps == 24 and clip.language == "en"
+    assert clip.note.startswith("retrieved signs: fox") and clip.parts == ("body", "lhand", "rhand")
 
 
 def test_a_file_of_texts(small, tmp_path, filmed, monkeypatch):
     path = tmp_path / "texts.txt"
     path.write_bytes("\ufeff# three\nschöne Grüße\n\nköln\r\naus köln\n".encode())
     run_verb(monkeypatch, small, "--text_file", str(path), "--lang", "de", "--out", str(tmp_path))
-    assert [call["caption"] for call in filmed] == ["schöne Grüße", "köln", "aus köln"]
+    assert [call["clip"].text for call in filmed] == ["schöne Grüße", "köln", "aus köln"]
     assert [call["path"].name for call in filmed] == [
         "schöne_Grüße-de.mp4", "köln-de.mp4", "aus_köln-de.mp4"
     ]  # fmt: skip
-    texts = [read_motion(call["path"].with_suffix(".npz")).text for call in filmed]
-    assert texts == ["schöne Grüße", "köln", "aus köln"]
+    found = [read_motion(call["path"].with_suffix(".npz")).text for call in filmed]
+    assert found == ["schöne Grüße", "köln", "aus köln"]
 
 
 def test_nothing_is_written_over(small, tmp_path, filmed):
     config = load_config(small)
-    first = render_texts(config, ["fox", "fox"], "en", tmp_path)
-    assert [path.name for path in first] == ["fox-en.mp4", "fox-en-2.mp4"]
+    render_texts(config, ["fox", "fox"], "en", Output(tmp_path))
+    assert [call["path"].name for call in filmed] == ["fox-en.mp4", "fox-en-2.mp4"]
     before = {path: path.read_bytes() for path in (tmp_path / "text").iterdir()}
     (tmp_path / "text" / "fox-en-3.npy").write_bytes(b"left by a run that was killed")
-    assert render_texts(config, ["fox"], "en", tmp_path)[0].name == "fox-en-4.mp4"
+    render_texts(config, ["fox"], "en", Output(tmp_path))
+    assert filmed[-1]["path"].name == "fox-en-4.mp4"
     assert {path: path.read_bytes() for path in before} == before
 
 
@@ -95,7 +76,7 @@ def test_a_stopped_run_leaves_whole_files_only(small, tmp_path, monkeypatch):
     config = load_config(small)
     monkeypatch.setattr("soke.film.render_clip", stopped)
     with pytest.raises(KeyboardInterrupt):
-        render_texts(config, ["fox"], "en", tmp_path)
+        render_texts(config, ["fox"], "en", Output(tmp_path))
     left = sorted(path.name for path in (tmp_path / "text").iterdir())
     assert left == ["fox-en.npy", "fox-en.npz"]
     assert read_motion(tmp_path / "text" / "fox-en.npz").text == "fox"
@@ -116,19 +97,19 @@ def test_a_stopped_run_leaves_whole_files_only(small, tmp_path, monkeypatch):
     ],
 )
 def test_file_names_are_safe(text, name):
-    assert pictures._file_name(text) == name
+    assert texts._file_name(text) == name
     assert len(f".{name}-zh-1000.12345678.npz".encode()) < 255
 
 
 def test_wrong_requests_are_refused_before_anything_is_loaded(small, monkeypatch):
-    monkeypatch.setattr("soke.pictures.build_signer", lambda *_: pytest.fail("loaded"))
+    monkeypatch.setattr("soke.pictures.texts.build_signer", lambda *_: pytest.fail("loaded"))
     config = load_config(small)
     with pytest.raises(ValueError, match=r"--lang: \['en', 'zh', 'de'\]"):
-        render_texts(config, ["fox"], None)
+        render_texts(config, ["fox"], None, Output(Path()))
     with pytest.raises(ValueError, match="choose one of"):
-        render_texts(config, ["fox"], "fr")
+        render_texts(config, ["fox"], "fr", Output(Path()))
     with pytest.raises(ValueError, match="the text is empty"):
-        render_texts(config, ["fox", ""], "en")
+        render_texts(config, ["fox", ""], "en", Output(Path()))
 
 
 def test_a_file_in_another_encoding_names_its_line(small, tmp_path, monkeypatch):
@@ -149,36 +130,3 @@ def test_the_note_names_what_was_retrieved_and_what_is_missing():
     many = note((), [f"w{i}" for i in range(30)], Body)
     assert "w11 and 18 more" in many and "w12" not in many
     assert note(("x" * 10_000,), (), Body) == f"retrieved signs: {'x' * 40}...  ·  a body"
-
-
-def test_a_prediction_without_keywords(tmp_path):
-    motion = np.zeros((4, 133), np.float32)
-    bare = Prediction("a", "csl", "b", (), np.zeros((1, 3), int), motion, motion)
-    write_prediction(prediction_path(tmp_path, "csl", "a"), bare)
-    (back,) = read_predictions(tmp_path, "csl")
-    assert back.keywords == back.missing == back.codes == ()
-
-
-def test_predictions_show_what_was_missing(small, tmp_path, filmed):
-    config = load_config(small, [f"TEST.FOLDER={tmp_path}"])
-    motion = np.zeros((4, 133), np.float32)
-    prediction = Prediction(
-        "clip/1", "csl", "今天", ("fox", "hi"), np.zeros((1, 3), int), motion, motion + 1, ("天",),
-        (np.ones((2, 3), int), np.full((4, 3), 5)),
-    )  # fmt: skip
-    results = tmp_path / "small"
-    path = prediction_path(results, "csl", "clip/1")
-    write_prediction(path, prediction)
-    (back,) = read_predictions(results, "csl")
-    assert back.missing == ("天",) and back.keywords == ("fox", "hi")
-    assert [codes.tolist() for codes in back.codes] == [[[1] * 3] * 2, [[5] * 3] * 4]
-    render_test_clips(config, "csl", ["clip/1"], tmp_path / "out")
-    (call,) = filmed
-    assert list(call["motions"]) == ["reference", "generated"]
-    assert call["path"].name == "clip_1.mp4" and "not found: 天" in call["note"]
-
-    with np.load(path) as file:  # as earlier versions wrote them
-        later = ("missing", "codes", "code_lengths")
-        np.savez(path, **{key: file[key] for key in file.files if key not in later})
-    (old,) = read_predictions(results, "csl")
-    assert old.missing == old.codes == () and old.keywords == ("fox", "hi")
