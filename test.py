@@ -1,4 +1,4 @@
-"""Evaluate a trained run: `--task t2m` for the generator, reconstruction for the tokenizer."""
+"""Evaluate a trained run, or saved predictions: results/<NAME> gets scores, clips and a table."""
 
 from __future__ import annotations
 
@@ -37,6 +37,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def main() -> None:
     config, options = parse_command_line(__doc__, add_options)
+    if options.partial and not options.predictions:
+        raise ValueError("--partial is of --predictions DIR, which is not given")
+    if options.predictions and options.task not in (None, "t2m"):
+        raise ValueError(f"--predictions are scored by the task t2m, not by {options.task}")
     build.prepare_process(config)
     if options.predictions:
         tasks.score_predictions(config, options.predictions, options.partial)

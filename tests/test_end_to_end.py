@@ -8,6 +8,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from transformers import MBartForConditionalGeneration
@@ -74,6 +75,9 @@ def test_text_in_signing_avatar_out(work):
     assert "retrieval: " in log and " signs in the prompts (spelled " in log
     check_generation(work / "results" / "demo-soke")
     check_predictions(work / "results" / "demo-soke")
+    score_saved_predictions(work / "results", soke)
+    read_signs_as_text(work, changes)
+    compare_and_report(work / "results")
     ask_the_dictionary(work)
     export_the_generator(work, soke)
     show_signing(work / "visualize" / "demo-soke", soke)
@@ -156,6 +160,38 @@ def check_predictions(results):
             assert prediction.missing == (() if spelled else (word,))
             sizes = [sign.shape for sign in prediction.codes]
             assert sizes == ([(3 * len(word), 3)] if spelled else [])  # RETRIEVAL.MAX_TOKENS
+
+
+def score_saved_predictions(results, soke):
+    """Without the models, the scores are the same."""
+    python("test", *soke, "--predictions", results / "demo-soke", "NAME=saved")
+    one, other = (
+        json.loads((results / name / "metrics.json").read_text()) for name in ("demo-soke", "saved")
+    )
+    assert one["scores"] == other["scores"] and one["intervals"] == other["intervals"]
+    assert one["checkpoint_sha256"] != other["predictions_sha256"] and not other["baselines"]
+
+
+def read_signs_as_text(work, changes):
+    m2t = ["--cfg", "configs/demo/m2t.yaml", "--nodebug", *changes]
+    python("train", *m2t)
+    python("test", *m2t)
+    found = json.loads((work / "results" / "demo-m2t" / "metrics.json").read_text())
+    assert found["system"] == "references" and found["clips"] > 0
+    assert {"BLEU-4", "chrF", "ROUGE-L"} <= set(found["scores"]["total"])
+    rows = pd.read_csv(work / "results" / "demo-m2t" / "clips.csv")
+    assert len(rows) == found["clips"] and "translation" in rows
+
+
+def compare_and_report(results):
+    one, other = results / "demo-soke", results / "saved"
+    table = python("prepare.compare", other, one)
+    assert "how2sign: " in table and "DTW_PA_JPE_hands" in table
+    assert "better" not in table.partition('"better" where')[0]  # equal in every score
+    assert (one / "compare-saved.png").exists()
+    python("prepare.report", one)
+    page = (one / "report.html").read_text(encoding="utf-8")
+    assert "not comparable" in page.lower() and "data:video/mp4" in page
 
 
 def ask_the_dictionary(work):

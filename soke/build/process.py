@@ -65,4 +65,6 @@ def processes(config: DictConfig) -> L.Fabric:
     kind, devices = accelerator(config)
     fabric = L.Fabric(accelerator=kind, devices=devices, num_nodes=config.NUM_NODES)
     fabric.launch()
+    if not fabric.is_global_zero:  # one process says what all of them do
+        logging.getLogger().setLevel(logging.WARNING)
     return fabric

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import logging
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -45,20 +47,43 @@ class Journal:
     def __init__(self, folder: str | Path, rank: int = 0) -> None:
         self.folder, self.rank = Path(folder), rank
 
-    def open(self, basis: Mapping[str, object]) -> None:
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other evaluations away from the folder, as long as this process lives.
+
+        Raises ``ValueError`` where another one is at work.
+        """
+        path = self.folder.with_name(f".{self.folder.name}.lock")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w") as file:
+            try:
+                # Given back by the system when the process is killed; processes that read clips do
+                # not inherit it.
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except (BlockingIOError, PermissionError):
+                raise ValueError(
+                    f"another evaluation writes to {path.parent} (it holds {path}): wait for it, "
+                    "or choose another folder with NAME=..."
+                ) from None
+            yield
+
+    def open(self, basis: Mapping[str, object]) -> bool:
         """Keep what an interrupted evaluation of the same ``basis`` has left.
 
-        Only one process may call this.
+        Returns whether there was any; else the journal is a new one. Only one process may call
+        this.
         """
         text = json.dumps(basis, sort_keys=True, ensure_ascii=False, indent=1, default=str)
         path = self.folder / _BASIS
         if path.exists() and path.read_text(encoding="utf-8") != text:
             log.info("%s is of other models or settings: starting anew", self.folder)
             self.close()
-        if not path.exists():
-            self.close()
-            with atomic_path(path) as temporary:
-                temporary.write_text(text, encoding="utf-8")
+        if path.exists():
+            return True
+        self.close()
+        with atomic_path(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+        return False
 
     def close(self) -> None:
         """Remove the folder."""

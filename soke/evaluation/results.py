@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import platform
+import shutil
 import subprocess
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -17,7 +18,13 @@ from soke.files import atomic_path
 
 log = logging.getLogger(__name__)
 
+METRICS, TABLE, CLIPS = "metrics.json", "table.txt", "clips.csv"
 _PACKAGES = ("torch", "lightning", "transformers", "numpy", "numba", "smplx", "sacrebleu")
+#: What results are of: where one of these differs, they are other results.
+_SUBJECT = ("system", "split", "checkpoint_sha256", "tokenizer_sha256", "predictions_sha256",
+            "body_sha256")  # fmt: skip
+#: In the folder of predictions: what they come from.
+_SOURCE = "source.json"
 
 
 def write_results(
@@ -29,7 +36,10 @@ def write_results(
     bounds: Intervals | None = None,
     **more: object,
 ) -> None:
-    """Write ``metrics.json``, ``table.txt`` and, where given, ``clips.csv``; log the table."""
+    """Write ``metrics.json``, ``table.txt`` and, where given, ``clips.csv``; log the table.
+
+    ``metrics.json`` comes last: once it is there, the others are.
+    """
     content = {
         **about,
         "scores": scores,
@@ -37,15 +47,47 @@ def write_results(
         "baselines": baselines,
         **more,
     }
-    with atomic_path(folder / "metrics.json") as path:
-        path.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
     table = results_table(about, scores, baselines, bounds)
-    with atomic_path(folder / "table.txt") as path:
-        path.write_text(table, encoding="utf-8")
     if rows is not None:
-        with atomic_path(folder / "clips.csv") as path:
+        with atomic_path(folder / CLIPS) as path:
             rows.to_csv(path, index=False)
+    with atomic_path(folder / TABLE) as path:
+        path.write_text(table, encoding="utf-8")
+    with atomic_path(folder / METRICS) as path:
+        path.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
     log.info("results in %s\n%s", folder, table)
+
+
+def warn_of_others(folder: Path, about: Mapping[str, object]) -> None:
+    """Warn if ``folder`` holds results of something else, which will be written over."""
+    try:
+        old = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+        differ = [key for key in _SUBJECT if old.get(key) != about.get(key)]
+    except (OSError, ValueError, AttributeError):  # none, or none that can be read
+        return
+    if differ:
+        log.warning(
+            "%s holds results of something else (other %s) and is written over: NAME=... keeps it",
+            folder, ", ".join(key.removesuffix("_sha256") for key in differ),
+        )  # fmt: skip
+
+
+def claim_predictions(folder: Path, source: Mapping[str, object], saving: bool) -> None:
+    """Remove predictions that an evaluation with another ``source`` has left in ``folder``.
+
+    They would be shown and scored together with the new ones. Files that we did not write are left
+    alone, with a warning. With ``saving`` the folder is marked as holding those of ``source``.
+    """
+    predictions = folder / "predictions"
+    mark, text = predictions / _SOURCE, json.dumps(source, sort_keys=True, default=str)
+    if mark.exists() and mark.read_text(encoding="utf-8") != text:
+        log.warning("%s was of another checkpoint or other settings: removed", predictions)
+        shutil.rmtree(predictions)
+    elif not mark.exists() and predictions.exists():
+        log.warning("%s does not say what its predictions come from: left there", predictions)
+    if saving:
+        with atomic_path(mark) as path:
+            path.write_text(text, encoding="utf-8")
 
 
 def versions() -> dict[str, str]:

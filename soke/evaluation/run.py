@@ -84,7 +84,7 @@ def clip_table(
 
 
 def timing(records: Sequence[Record], system: str) -> dict[str, float]:
-    """Seconds a clip by stage and generated frames a second, of the records of a system."""
+    """Seconds a clip by stage and, if it was generated, frames a second, of a system's records."""
     chosen = [record for record in records if record.system == system]
     clips = sum(len(record.rows) for record in chosen)
     stages = dict.fromkeys(stage for record in chosen for stage in record.seconds)
@@ -92,4 +92,5 @@ def timing(records: Sequence[Record], system: str) -> dict[str, float]:
     whole = sum(seconds.values())
     frames = sum(record.frames for record in chosen)
     a_clip = {stage: value / clips for stage, value in seconds.items()}
-    return {**a_clip, "frames_per_second": frames / whole if whole else 0.0}
+    generated = "decoding" in stages
+    return {**a_clip, **({"frames_per_second": frames / whole} if generated else {})}

@@ -6,6 +6,7 @@ The release writes a pickle a clip into folders ``test_rank_N``, with ``feats_rs
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from soke.data.predictions import Prediction, read_prediction
 from soke.evaluation.references import Reference, Signing, System
-from soke.files import MissingAssetError
+from soke.files import MissingAssetError, checksum
 from soke.parts import FEATURE_SIZE, FRAME_SIZE, frames_to_features
 from soke.structures import Keyword, Retrieval
 from soke.unpickling import safe_load_pickle
@@ -50,7 +51,7 @@ class SavedPredictions:
     Raises:
         MissingAssetError: there is no prediction.
         ValueError: a file is damaged or of unknown layout, a clip has two predictions that differ,
-            or the corpus of a clip cannot be told.
+            or the corpus of a clip cannot be told or is none of ``corpora``.
     """
 
     def __init__(
@@ -79,6 +80,13 @@ class SavedPredictions:
         self.clips = [found[key] for key in sorted(found)]
 
     @property
+    def code(self) -> str:
+        """SHA-256 of all files together."""
+        paths = [clip.path for clip in self.clips]
+        sums = (f"{checksum(path)} {path.relative_to(self.folder)}" for path in paths)
+        return hashlib.sha256("\n".join(sums).encode()).hexdigest()
+
+    @property
     def references(self) -> list[Reference]:
         return [clip.reference for clip in self.clips]
 
@@ -102,9 +110,24 @@ class SavedPredictions:
     def system(self) -> System:
         return System("generated", lambda places: [_signing(self.clips[p].read()) for p in places])
 
+    def truth(self) -> System:
+        """The references themselves, with their tokens if the files hold them."""
+        tokens = self.tokens()
+
+        def sign(places: Sequence[int]) -> list[Signing]:
+            said = tokens(places, []) if tokens else [None] * len(places)
+            return [Signing(*both) for both in zip(self.motions(places), said)]
+
+        return System("references", sign)
+
     def _clip(self, path: Path) -> SavedClip:
         if path.suffix == ".npz":
             prediction = read_prediction(path)
+            if prediction.corpus not in self.corpora:
+                raise ValueError(
+                    f"{path} is of the corpus {prediction.corpus!r}, and DATASET.H2S.DATASET_NAME "
+                    f"names {', '.join(self.corpora)}: add it, or keep the file elsewhere"
+                )
             reference = Reference(prediction.name, prediction.corpus, prediction.text)
             return SavedClip(reference, path)
         inside = path.relative_to(self.folder).parts[:-1]

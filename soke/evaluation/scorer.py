@@ -81,7 +81,8 @@ class ClipScorer:
         self.tokens, self.parts, self.readers = tokens, list(parts), dict(readers or {})
         self.window, self.translate, self.corpora = window, translate, dict(corpora or {})
         self.gallery = gallery_places(self.references, gallery)
-        self.watch = Stopwatch()
+        self.device = body.betas.device
+        self.watch = Stopwatch(self.device)
 
     def truth(self, places: Sequence[int]) -> Truth:
         """Read the references at ``places``."""
@@ -99,6 +100,7 @@ class ClipScorer:
             points = [self._points(signing.motion) for signing in signings]
         errors = self._errors(truth, points)
         ranks = self._ranks(truth, points) if self.gallery else [None] * len(points)
+        compared = self._compared_tokens(truth, signings)
         translations = self._translations(truth, signings)
         rows = []
         for i, signing in enumerate(signings):
@@ -110,10 +112,9 @@ class ClipScorer:
                 "length_ratio": len(signing.motion) / len(truth.motions[i]),
                 **motion_ratios(points[i], truth.points[i]),
             }  # fmt: skip
-            if truth.tokens is not None and signing.tokens is not None:
-                row |= self._token_columns(reference, signing.tokens, truth.tokens[i])
+            row |= compared[i]
             if signing.samples:
-                row["diversity"] = diversity([self._ranked(s) for s in signing.samples])
+                row["diversity"] = self._diversity(signing.samples)
             if ranks[i] is not None:
                 row["rank"] = int(ranks[i])
             row |= self._read(reference, points[i])
@@ -123,11 +124,14 @@ class ClipScorer:
         return rows
 
     def _points(self, motion: Tensor) -> Points:
-        points = self.body.scored_points(motion, all_joints=True)
+        points = self.body.scored_points(motion.to(self.device), all_joints=True)
         return {name: value.cpu().numpy() for name, value in points.items()}
 
     def _ranked(self, motion: Tensor) -> np.ndarray:
         return self._points(motion)[RANKING_POINTS]
+
+    def _diversity(self, samples: Sequence[Tensor]) -> float:
+        return diversity([self._ranked(motion) for motion in samples], window=self.window)
 
     def _check(self, place: int, motion: Tensor, side: str) -> None:
         reference = self.references[place]
@@ -147,6 +151,15 @@ class ClipScorer:
         pairs = zip(points, truth.points)
         return list(generation_errors_of_clips(pairs, self.window, names))
 
+    def _compared_tokens(self, truth: Truth, signings: Sequence[Signing]) -> list[dict[str, float]]:
+        if truth.tokens is None:
+            return [{}] * len(signings)
+        references = (self.references[place] for place in truth.places)
+        return [
+            {} if own.tokens is None else self._token_columns(reference, own.tokens, tokens)
+            for reference, own, tokens in zip(references, signings, truth.tokens)
+        ]
+
     def _token_columns(
         self, reference: Reference, tokens: np.ndarray, truth: np.ndarray
     ) -> dict[str, float]:
@@ -157,7 +170,10 @@ class ClipScorer:
                     f"{list(found.shape)}; the part table has {len(self.parts)} parts "
                     f"({', '.join(self.parts)}): use the configuration of the run that made them"
                 )
-        return token_statistics(tokens, truth, self.parts)
+        try:
+            return token_statistics(tokens, truth, self.parts)
+        except ValueError as error:
+            raise ValueError(f"{reference.corpus}/{reference.name}: {error}") from error
 
     @cached_property
     def _gallery_points(self) -> list[np.ndarray]:
@@ -170,8 +186,9 @@ class ClipScorer:
         """Ranks of the clips' own references, from 1; ties count against the clip."""
         queries = [of[RANKING_POINTS] for of in points]
         pairs = zip(queries, truth.points)
-        own = np.array([dtw_jpe(query, right[RANKING_POINTS]) for query, right in pairs])
-        distances = dtw_jpe_matrix(queries, self._gallery_points)  # [Q, R]
+        window = self.window
+        own = np.array([dtw_jpe(q, right[RANKING_POINTS], window=window) for q, right in pairs])
+        distances = dtw_jpe_matrix(queries, self._gallery_points, window=window)  # [Q, R]
         nearer = distances <= own[:, None]
         # The own reference, which may be one of the gallery, is counted once.
         nearer &= np.array(self.gallery)[None] != np.array(truth.places)[:, None]
@@ -195,8 +212,13 @@ class ClipScorer:
         texts: list[str | None] = [None] * len(signings)
         chosen = [i for i, signing in enumerate(signings) if signing.tokens is not None]
         if self.translate is not None and chosen:
-            corpora = [self.references[truth.places[i]].corpus for i in chosen]
-            found = self.translate([signings[i].tokens for i in chosen], corpora)
+            clips = [self.references[truth.places[i]] for i in chosen]
+            tokens, corpora = [signings[i].tokens for i in chosen], [c.corpus for c in clips]
+            try:
+                found = self.translate(tokens, corpora)
+            except ValueError as error:
+                names = ", ".join(f"{clip.corpus}/{clip.name}" for clip in clips)
+                raise ValueError(f"one of {names} cannot be read: {error}") from error
             for i, text in zip(chosen, found, strict=True):
                 texts[i] = text
         return texts

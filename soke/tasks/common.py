@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import lightning as L
@@ -14,13 +15,15 @@ from soke.body.files import STAND_IN
 from soke.config import plain
 from soke.data.clips import Clips
 from soke.evaluation.journal import Journal, Record
-from soke.evaluation.results import commit, versions
+from soke.evaluation.results import claim_predictions, commit, versions, warn_of_others
 from soke.files import checksum
 
-#: Sections of the configuration that the numbers do not depend on.
-_IRRELEVANT = ("ACCELERATOR", "DEVICE", "NUM_NODES", "NUM_THREADS", "LOGGER", "OUTPUT", "RENDER",
-               "TRAIN", "EVAL")  # fmt: skip
-_IRRELEVANT_TEST = ("NUM_WORKERS", "FOLDER", "CHECKPOINTS")
+#: Sections of the configuration that the numbers do not depend on, and keys of others.
+_IRRELEVANT = ("NAME", "ACCELERATOR", "DEVICE", "NUM_NODES", "NUM_THREADS", "LOGGER", "OUTPUT",
+               "RENDER", "EVAL", "LOSS")  # fmt: skip
+_IRRELEVANT_KEYS = {"TEST": ("NUM_WORKERS", "FOLDER", "CHECKPOINTS"), "DATASET": ("CACHE",)}
+#: All of TRAIN that matters: which template prompts take, and what baselines choose from.
+_TRAIN = ("STAGE", "SPLIT")
 
 
 def results_folder(config: DictConfig) -> Path:
@@ -44,6 +47,7 @@ def about(config: DictConfig, body: BodyModel, system: str, **files: Path) -> di
         "split": config.TEST.SPLIT,
         "seed": config.SEED_VALUE,
         "body": body.name,
+        "body_sha256": checksum(body.path),
         "stand_in": body.path == STAND_IN,
         **named,
         **sums,
@@ -59,33 +63,60 @@ def share(
     described: Mapping[str, object],
     clips: Sequence[object],
     work: Callable[[Journal, Sequence[Record]], None],
-) -> list[Record] | None:
-    """Let every process do its part of ``work``; all records on the first process, None elsewhere.
+    write: Callable[[Sequence[Record]], None],
+    predicts: bool = False,
+) -> None:
+    """Let every process do its part of ``work``, then the first one ``write`` all records.
 
-    ``work`` gets the journal and what an interrupted evaluation has left in it.
+    ``work`` gets the journal and what an interrupted evaluation has left in it, which is kept if
+    it is of the same models, settings and ``clips``. ``predicts`` says that the predictions in the
+    results folder come from this evaluation: those of another one are removed.
+
+    Raises ``ValueError`` where another evaluation writes to the same results folder.
     """
-    journal = Journal(results_folder(config) / "work", fabric.global_rank)
-    basis = {key: value for key, value in described.items() if key != "versions"}
-    basis["configuration"] = _relevant(described["configuration"])
-    basis["clips"] = [str(clip) for clip in clips]
-    if fabric.is_global_zero:
-        journal.open(basis)
-    fabric.barrier()
-    before = journal.records()
-    fabric.barrier()  # every process has read them before any of them writes
-    work(journal, before)
-    fabric.barrier()
-    return journal.records() if fabric.is_global_zero else None
+    folder = results_folder(config)
+    journal, basis = Journal(folder / "work", fabric.global_rank), _basis(described, clips)
+
+    def begin() -> str | None:
+        try:
+            alone.enter_context(journal.locked())
+        except ValueError as error:
+            return str(error)
+        if not journal.open(basis):
+            warn_of_others(folder, described)
+        if predicts:
+            claim_predictions(folder, _made_by(basis), config.TEST.SAVE_PREDICTIONS)
+        return None
+
+    with ExitStack() as alone:
+        trouble = fabric.broadcast(begin() if fabric.is_global_zero else None)
+        if trouble:
+            raise ValueError(trouble)
+        before = journal.records()
+        fabric.barrier()  # every process has read them before any of them writes
+        work(journal, before)
+        fabric.barrier()
+        if fabric.is_global_zero:
+            write(journal.records())
+            journal.close()
 
 
-def finish(config: DictConfig) -> None:
-    """Remove what only an interrupted evaluation needs, after its results were written."""
-    Journal(results_folder(config) / "work").close()
-
-
-def _relevant(configuration: object) -> dict[str, object]:
+def _basis(described: Mapping[str, object], clips: Sequence[object]) -> dict[str, object]:
+    """Everything that the numbers depend on."""
+    configuration = described["configuration"]
     assert isinstance(configuration, dict)
     kept = {key: value for key, value in configuration.items() if key not in _IRRELEVANT}
-    kept["TEST"] = {k: v for k, v in configuration["TEST"].items() if k not in _IRRELEVANT_TEST}
-    kept["model"] = configuration["model"]
-    return kept
+    for section, keys in _IRRELEVANT_KEYS.items():
+        kept[section] = {k: v for k, v in configuration[section].items() if k not in keys}
+    kept["TRAIN"] = {key: configuration["TRAIN"][key] for key in _TRAIN}
+    return {**described, "configuration": kept, "clips": [str(clip) for clip in clips]}
+
+
+def _made_by(basis: Mapping[str, object]) -> dict[str, object]:
+    """What predictions come from: the basis without what they are measured by."""
+    configuration = basis["configuration"]
+    assert isinstance(configuration, dict)
+    measured = ("METRIC", "TEST", "BODY")
+    kept = {key: value for key, value in configuration.items() if key not in measured}
+    models = ("checkpoint_sha256", "tokenizer_sha256", "retrieval_sha256", "split", "seed")
+    return {"configuration": kept, **{key: basis.get(key) for key in models}}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
 from omegaconf import DictConfig
@@ -15,30 +15,24 @@ from torch import Tensor
 
 from soke import build
 from soke.body import BodyModel
-from soke.data.annotations import Clip
-from soke.data.datasets import PoseDataset
 from soke.data.predictions import Prediction, prediction_path, write_prediction
 from soke.data.survey import load_motion
 from soke.evaluation.journal import Journal, Record
-from soke.evaluation.references import (
-    Reference,
-    Signing,
-    System,
-    nearest_clips,
-    random_clips,
-)
+from soke.evaluation.references import Reference, Signing, System
 from soke.evaluation.results import write_results
 from soke.evaluation.run import clip_table, score_systems, timing
-from soke.evaluation.scorer import ClipScorer, Truth
+from soke.evaluation.scorer import READING_POINTS, ClipScorer, Truth
 from soke.evaluation.summary import intervals, named, over_runs, score_list, summarize
+from soke.files import checksum
 from soke.generator import PromptBuilder, generate_samples
 from soke.metrics.sign_reading import SignReader
 from soke.parts import frames_to_features
 from soke.retrieval import RetrievalReport
+from soke.retrieval.search import PRECOMPUTED
 from soke.structures import TokenSample
-from soke.tasks.common import about, finish, results_folder, share, test_clips
-from soke.tasks.translation import translator
-from soke.tokenizer import FRAMES_PER_TOKEN, PartTokenizer
+from soke.tasks.baselines import baselines, reference_tokens
+from soke.tasks.common import about, results_folder, share, test_clips
+from soke.tasks.translation import translator, translator_checkpoint
 from soke.training.checkpoints import choose_checkpoint
 from soke.training.generator_module import GeneratorModule
 from soke.training.text_module import back_translate
@@ -61,16 +55,16 @@ def text_to_motion(config: DictConfig) -> None:
         body, references, lambda places: [dataset.parameters(place) for place in places],
         tokens=partial(reference_tokens, tokenizer),
         parts=[part.name for part in tokenizer.parts],
-        **scorer_options(config, body),
+        **scorer_options(config, body, fabric.device),
     )  # fmt: skip
     report = RetrievalReport()
     systems = generated_systems(config, prompts, module, references, scorer, report)
-    if "baselines" in config.METRIC.TYPE:
-        systems += baselines(config, tokenizer, dataset, references)
+    systems += baselines(config, tokenizer, dataset, references)
     described = about(
-        config, body, GENERATED,
-        checkpoint=checkpoint, tokenizer=Path(config.TRAIN.PRETRAINED_VAE),
+        config, body, GENERATED, checkpoint=checkpoint,
+        tokenizer=Path(config.TRAIN.PRETRAINED_VAE), **translator_files(config),
     )  # fmt: skip
+    described["retrieval_sha256"] = retrieval_checksum(config)
     first = systems[0].key
 
     def keep(system: System, truth: Truth, signings: list[Signing]) -> None:
@@ -85,19 +79,21 @@ def text_to_motion(config: DictConfig) -> None:
         )  # fmt: skip
         report.log()
 
-    records = share(config, fabric, described, references, work)
-    if records is not None:
-        report_scores(config, described, records, [s.key for s in systems], references)
+    write = partial(
+        report_scores, results_folder(config), described, [s.key for s in systems], references
+    )
+    share(config, fabric, described, references, work, write, predicts=True)
 
 
 def report_scores(
-    config: DictConfig,
+    folder: Path,
     described: dict[str, object],
-    records: Sequence[Record],
     systems: Sequence[tuple[str, int]],
     references: Sequence[Reference],
+    records: Sequence[Record],
+    seeds: bool = True,
 ) -> None:
-    """Summarise all records, write the results and clear what was kept for an interruption."""
+    """Summarise all records and write the results; ``seeds``: the runs are called by theirs."""
     rows = clip_table(records, systems, references)
     scores = score_list(rows.columns)
     of = {name: rows[rows["system"] == name] for name in dict.fromkeys(name for name, _ in systems)}
@@ -106,8 +102,8 @@ def report_scores(
     main = of.pop(GENERATED)
     own, own_bounds = summaries.pop(GENERATED), bounds.pop(GENERATED)
     runs = [
-        {"seed": int(seed), "scores": summarize(found, scores)}
-        for seed, found in main.groupby("run", sort=False)
+        {**({"seed": int(run)} if seeds else {}), "scores": summarize(found, scores)}
+        for run, found in main.groupby("run", sort=False)
     ]
     more = {
         "units": {score.name: score.unit for score in scores if score.unit},
@@ -119,10 +115,7 @@ def report_scores(
     }
     if len(runs) > 1:
         more["run_intervals"] = over_runs([run["scores"] for run in runs])
-    write_results(
-        results_folder(config), described, own, summaries, _tidy(rows), own_bounds, **more
-    )
-    finish(config)
+    write_results(folder, described, own, summaries, _tidy(rows), own_bounds, **more)
 
 
 def _tidy(rows: pd.DataFrame) -> pd.DataFrame:
@@ -131,12 +124,12 @@ def _tidy(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[[*full, *(name for name in rows if name not in full)]]
 
 
-def scorer_options(config: DictConfig, body: BodyModel) -> dict[str, object]:
+def scorer_options(config: DictConfig, body: BodyModel, device: torch.device) -> dict[str, object]:
     """What the configuration's ``METRIC`` section asks of a `ClipScorer`."""
     kinds = config.METRIC.TYPE
     translate = None
     if "back_translation" in kinds:
-        translate = partial(back_translate, translator(config))
+        translate = partial(back_translate, translator(config).to(device))
     return {
         "translate": translate,
         "corpora": build.corpora(config),
@@ -194,52 +187,23 @@ def generated_systems(
     return [System(GENERATED, partial(sign, seed), seed) for seed in seeds]
 
 
-def baselines(
-    config: DictConfig,
-    tokenizer: PartTokenizer,
-    dataset: PoseDataset,
-    references: Sequence[Reference],
-) -> list[System]:
-    """Motions that put a score into proportion; random clips once a seed."""
-    train = build.read_clips(config, config.TRAIN.SPLIT)
-    limits = build.length_limits(config)
-
-    def of_clips(clips: Sequence[Clip], places: Sequence[int]) -> list[Signing]:
-        motions = (torch.from_numpy(limits.apply(load_motion(clips[place]))) for place in places)
-        return [Signing(frames_to_features(motion)) for motion in motions]
-
-    def through_tokenizer(places: Sequence[int]) -> list[Signing]:
-        tokens = reference_tokens(tokenizer, places, [dataset.parameters(p) for p in places])
-        device = next(tokenizer.parameters()).device
-        motions = tokenizer.decode_to_motion([torch.from_numpy(t).to(device) for t in tokens])
-        return [Signing(motion.cpu(), said) for motion, said in zip(motions, tokens)]
-
-    seeds = range(config.SEED_VALUE, config.SEED_VALUE + config.TEST.REPLICATION_TIMES)
-    drawn = [
-        System("random_clip", partial(of_clips, random_clips(references, train, seed)), seed)
-        for seed in seeds
-    ]
-    nearest = partial(of_clips, nearest_clips(references, train))
-    return [
-        *drawn,
-        System("nearest_text", nearest),
-        System("tokenizer", through_tokenizer),
-        System("ground_truth", lambda places: [Signing(dataset.parameters(p)) for p in places]),
-    ]
+def translator_files(config: DictConfig) -> dict[str, Path]:
+    """The text decoder's checkpoint under its name in the results, if one is used."""
+    used = "back_translation" in config.METRIC.TYPE
+    return {"translator": translator_checkpoint(config)} if used else {}
 
 
-@torch.inference_mode()
-def reference_tokens(
-    tokenizer: PartTokenizer, places: Sequence[int], motions: Sequence[Tensor]
-) -> list[np.ndarray]:
-    """Tokens [S, P] of motions [T, 133] in SMPL-X parameters."""
-    device = next(tokenizer.parameters()).device
-    lengths = [len(motion) for motion in motions]
-    padded = torch.nn.utils.rnn.pad_sequence(
-        [tokenizer.normalize(motion.to(device)) for motion in motions], batch_first=True
-    )
-    tokens = tokenizer.encode(padded, torch.tensor(lengths, device=device)).cpu().numpy()
-    return [row[: length // FRAMES_PER_TOKEN] for row, length in zip(tokens, lengths)]
+def retrieval_checksum(config: DictConfig) -> str | None:
+    """SHA-256 of all dictionaries and keyword files that prompts are made with; None if of none."""
+    settings = config.RETRIEVAL
+    if not settings.MAX_KEYWORDS:
+        return None
+    named = {corpus.dictionary for corpus in build.corpora(config).values()}
+    files = sorted(Path(path) for path in named if path is not None)
+    if settings.MODE == PRECOMPUTED and settings.KEYWORDS_DIR is not None:
+        files += sorted(Path(settings.KEYWORDS_DIR).rglob("*.json"))
+    sums = [checksum(path) for path in files]
+    return hashlib.sha256(" ".join(sums).encode()).hexdigest() if sums else None
 
 
 def sign_readers(config: DictConfig, body: BodyModel) -> dict[str, SignReader]:
@@ -249,7 +213,8 @@ def sign_readers(config: DictConfig, body: BodyModel) -> dict[str, SignReader]:
         signs = build.read_signs(config, corpus)
         if signs:
             motions = [frames_to_features(torch.from_numpy(load_motion(sign))) for sign in signs]
-            templates = [body.scored_points(motion)["rhand"].cpu().numpy() for motion in motions]
+            points = (body.scored_points(m.to(body.betas.device)) for m in motions)
+            templates = [found[READING_POINTS].cpu().numpy() for found in points]
             readers[name] = SignReader([sign.text for sign in signs], templates)
     return readers
 

@@ -20,7 +20,7 @@ from soke.evaluation.run import clip_table
 from soke.evaluation.summary import intervals, score_list, summarize
 from soke.metrics.reconstruction import ReconstructionMetrics
 from soke.structures import PoseBatch
-from soke.tasks.common import about, finish, results_folder, share, test_clips
+from soke.tasks.common import about, results_folder, share, test_clips
 from soke.tokenizer import FRAMES_PER_TOKEN, PADDING, CodebookUse, PartTokenizer
 from soke.training.checkpoints import choose_checkpoint
 
@@ -51,18 +51,16 @@ def reconstruction(config: DictConfig) -> None:
         for key in track(mine, "measuring", disable=not fabric.is_global_zero or not mine):
             journal.append(_measure(key[2], cut[key[2]], dataset, tokenizer, metrics))
 
-    records = share(config, fabric, described, references, work)
-    if records is None:
-        return
-    rows = clip_table(records, [(SYSTEM, 0)], references)
-    scores = score_list(rows.columns)
-    described["codebooks"] = _codebook_use(tokenizer, records)
-    bounds = intervals(rows, scores)
-    write_results(
-        results_folder(config), described, summarize(rows, scores), {}, rows, bounds,
-        units={score.name: score.unit for score in scores},
-    )  # fmt: skip
-    finish(config)
+    def write(records: Sequence[Record]) -> None:
+        rows = clip_table(records, [(SYSTEM, 0)], references)
+        scores = score_list(rows.columns)
+        told = {**described, "codebooks": _codebook_use(tokenizer, records)}
+        write_results(
+            results_folder(config), told, summarize(rows, scores), {}, rows,
+            intervals(rows, scores), units={score.name: score.unit for score in scores},
+        )  # fmt: skip
+
+    share(config, fabric, described, references, work, write)
 
 
 def _measure(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
+import torch
 from omegaconf import DictConfig
 
 from soke import build
@@ -14,41 +17,51 @@ from soke.evaluation.run import score_systems
 from soke.evaluation.saved import SavedPredictions
 from soke.evaluation.scorer import ClipScorer
 from soke.files import MissingAssetError
-from soke.tasks.common import about, share
-from soke.tasks.generation import report_scores, scorer_options
+from soke.tasks.common import about, results_folder, share
+from soke.tasks.generation import GENERATED, report_scores, scorer_options, translator_files
 
 log = logging.getLogger(__name__)
 
 
-def score_predictions(config: DictConfig, folder: Path, partial: bool = False) -> None:
+def score_predictions(config: DictConfig, folder: Path, incomplete: bool = False) -> None:
     """Score the predictions below ``folder``: ours, or pickles of the method's release.
 
-    Where the test split can be read, every clip of it has to have a prediction unless ``partial``.
+    Where the test split can be read, every clip of it has to have a prediction unless
+    ``incomplete``. With back-translation the tokens of the references are read as well.
     Raises ``ValueError`` that names the clips which lack one, and as `SavedPredictions` does.
     """
     fabric = build.processes(config)
     split = _split(config)
-    known = {name: corpus for corpus, name in split}
+    shared = Counter(name for _, name in split)
+    known = {name: corpus for corpus, name in split if shared[name] == 1}
     saved = SavedPredictions(folder, list(build.corpora(config)), known)
     references, body = saved.references, build.body_model(config).to(fabric.device)
-    _check_complete(split, [(r.corpus, r.name) for r in references], folder, partial)
+    _check_complete(split, [(r.corpus, r.name) for r in references], folder, incomplete)
     scorer = ClipScorer(
         body, references, saved.motions, tokens=saved.tokens(),
         parts=[part.name for part in build.part_table(config)],
-        **scorer_options(config, body),
+        **scorer_options(config, body, fabric.device),
     )  # fmt: skip
     systems = [saved.system()]
-    described = {**about(config, body, "generated"), "predictions": str(folder)}
+    if scorer.translate is not None:
+        systems.append(saved.truth())
+    described = {
+        **about(config, body, GENERATED, **translator_files(config)),
+        "predictions": str(folder), "predictions_sha256": saved.code,
+    }  # fmt: skip
 
+    @torch.inference_mode()
     def work(journal: Journal, before: Sequence[Record]) -> None:
         score_systems(
             systems, scorer, journal, config.TEST.BATCH_SIZE, fabric.global_rank,
             fabric.world_size, before,
         )  # fmt: skip
 
-    records = share(config, fabric, described, references, work)
-    if records is not None:
-        report_scores(config, described, records, [s.key for s in systems], references)
+    keys = [system.key for system in systems]
+    write = partial(
+        report_scores, results_folder(config), described, keys, references, seeds=False
+    )  # fmt: skip
+    share(config, fabric, described, references, work, write)
 
 
 def _split(config: DictConfig) -> list[tuple[str, str]]:
@@ -65,15 +78,24 @@ def _check_complete(
     split: Sequence[tuple[str, str]],
     predicted: Sequence[tuple[str, str]],
     folder: Path,
-    partial: bool,
+    incomplete: bool,
 ) -> None:
+    others = sorted(set(predicted) - set(split))
+    if split and others:
+        log.warning(
+            "%d predictions are of no clip of the test split, and are scored as well: %s",
+            len(others), _named(others),
+        )  # fmt: skip
     missing = sorted(set(split) - set(predicted))
     if not missing:
         return
-    named = ", ".join("/".join(clip) for clip in missing[:5])
     text = f"{len(missing)} of {len(split)} clips of the test split have no prediction in {folder}"
-    if not partial:
+    if not incomplete:
         raise ValueError(
-            f"{text}: {named}. Predict them too, or score the others alone with --partial"
+            f"{text}: {_named(missing)}. Predict them too, or score the others alone with --partial"
         )
-    log.warning("%s: %s", text, named)
+    log.warning("%s: %s", text, _named(missing))
+
+
+def _named(clips: Sequence[tuple[str, str]]) -> str:
+    return ", ".join("/".join(clip) for clip in clips[:5]) + ("" if len(clips) <= 5 else ", ...")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,17 +12,19 @@ from omegaconf import DictConfig
 from rich.progress import track
 
 from soke import build
-from soke.data.tokens import read_tokens, token_path
+from soke.data.tokens import check_folder, read_tokens, token_path
 from soke.evaluation.journal import Journal, Record, missing_portions, portions
 from soke.evaluation.references import Reference
 from soke.evaluation.results import write_results
 from soke.evaluation.run import clip_table
 from soke.evaluation.scorer import translation_columns
 from soke.evaluation.summary import intervals, named, score_list, summarize
-from soke.files import require
-from soke.tasks.common import about, finish, results_folder, share, test_clips
+from soke.files import checksum, require
+from soke.tasks.common import about, results_folder, share, test_clips
 from soke.training.checkpoints import choose_checkpoint
 from soke.training.text_module import TextModule, back_translate
+
+log = logging.getLogger(__name__)
 
 SYSTEM = "references"
 
@@ -31,6 +34,7 @@ def motion_to_text(config: DictConfig) -> None:
     fabric = build.processes(config)
     checkpoint = choose_checkpoint(config.TEST.CHECKPOINTS, build.run_directory(config))
     module = build.text_decoder(config, checkpoint).to(fabric.device)
+    _check_tokens(config)
     clips, body = test_clips(config), build.body_model(config)
     references = [Reference(clip.name, clip.corpus, clip.text) for clip in clips]
     described = about(
@@ -53,30 +57,46 @@ def motion_to_text(config: DictConfig) -> None:
             ]
             journal.append(Record(SYSTEM, 0, portion, rows))
 
-    records = share(config, fabric, described, references, work)
-    if records is None:
-        return
-    rows = clip_table(records, [(SYSTEM, 0)], references)
-    scores = score_list(rows.columns)
-    summary = summarize(rows, scores)
-    write_results(
-        results_folder(config), described, summary, {}, rows, intervals(rows, scores),
-        named=named(summary), clips=len(rows),
-    )  # fmt: skip
-    finish(config)
+    def write(records: Sequence[Record]) -> None:
+        rows = clip_table(records, [(SYSTEM, 0)], references)
+        scores = score_list(rows.columns)
+        summary = summarize(rows, scores)
+        write_results(
+            results_folder(config), described, summary, {}, rows, intervals(rows, scores),
+            named=named(summary), clips=len(rows),
+        )  # fmt: skip
+
+    share(config, fabric, described, references, work, write)
 
 
 def translator(config: DictConfig) -> TextModule:
     """The text decoder of ``METRIC.TRANSLATOR``, by which generated signs are read.
 
-    Raises ``ValueError`` when the metric is asked for and no text decoder is named.
+    Raises what `translator_checkpoint` raises, and ``ValueError`` for a text decoder that was
+    trained on the tokens of another tokenizer.
+    """
+    return build.text_decoder(config, translator_checkpoint(config))
+
+
+def translator_checkpoint(config: DictConfig) -> Path:
+    """The checkpoint of the text decoder.
+
+    Raises ``ValueError`` when the metric is asked for and no text decoder is named, and
+    `soke.files.MissingAssetError` for a run without a checkpoint.
     """
     if config.METRIC.TRANSLATOR is None:
         raise ValueError(
             "METRIC.TYPE has back_translation: name the run of a text decoder with "
             "METRIC.TRANSLATOR (train one by `python -m train --cfg configs/m2t.yaml --nodebug`)"
         )
-    return build.text_decoder(config, choose_checkpoint("", Path(config.METRIC.TRANSLATOR)))
+    return choose_checkpoint("", Path(config.METRIC.TRANSLATOR))
+
+
+def _check_tokens(config: DictConfig) -> None:
+    """Refuse token files of another tokenizer than the text decoder's."""
+    folder, parts = build.code_folder(config), build.part_table(config)
+    if not check_folder(folder, checksum(config.TRAIN.PRETRAINED_VAE), parts):
+        log.warning("%s does not say which tokenizer its tokens come from", folder)
 
 
 def _tokens(config: DictConfig, reference: Reference) -> np.ndarray:

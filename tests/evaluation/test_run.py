@@ -136,6 +136,7 @@ def test_seconds_are_added_up_by_stage():
     ]
     found = timing(records, "generated")
     assert found == {"decoding": 1.0, "tokenizer": pytest.approx(0.5 / 3), "frames_per_second": 20}
+    assert timing(records, "truth") == {"body_model": 50.0}  # nothing was generated
 
 
 def test_results_are_written_as_promised(tmp_path):

@@ -50,6 +50,22 @@ def test_our_own_files(tmp_path):
     assert saved.tokens()([0], [])[0].shape == (3, 3)
 
 
+def test_the_references_beside_them(tmp_path):
+    write(tmp_path, "a")
+    [signing] = SavedPredictions(tmp_path, ["csl"]).truth().sign([0])
+    assert signing.motion.numpy().tobytes() == motion(2).tobytes()
+    assert signing.tokens.tolist() == np.arange(9).reshape(3, 3).tolist()
+
+
+def test_the_checksum_is_of_what_is_in_the_files(tmp_path):
+    for folder in ("one", "two"):
+        write(tmp_path / folder, "a")
+    one, two = (SavedPredictions(tmp_path / folder, ["csl"]).code for folder in ("one", "two"))
+    assert one == two
+    write(tmp_path / "two", "a", text="another")
+    assert SavedPredictions(tmp_path / "two", ["csl"]).code != one
+
+
 def test_files_without_reference_tokens_compare_no_tokens(tmp_path):
     write(tmp_path, "a", reference_tokens=None)
     saved = SavedPredictions(tmp_path, ["csl"])

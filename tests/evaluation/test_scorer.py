@@ -105,6 +105,32 @@ def test_the_own_reference_counts_once_in_any_gallery(body):
     assert score(scorer_of(body, motions=same), [motion(4)] * 3)["rank"].tolist() == [3, 3, 3]
 
 
+def test_the_window_reaches_ranks_and_diversity(body):
+    delayed = [torch.cat([m[:1].repeat(6, 1), m[:-6]]) for m in MOTIONS]  # best matched with a lag
+    samples = [(m, d) for m, d in zip(MOTIONS, delayed)]
+    narrow = score(scorer_of(body, window=0.0), delayed, samples=samples)
+    free = score(scorer_of(body), delayed, samples=samples)
+    assert (narrow["diversity"] > 1.05 * free["diversity"]).all()
+    points = [[body.scored_points(m)["rhand"].numpy() for m in ms] for ms in (delayed, MOTIONS)]
+    distances = [[dtw_jpe(q, r, window=0.0) for r in points[1]] for q in points[0]]
+    expected = [(np.array(row) <= row[i]).sum() for i, row in enumerate(distances)]
+    assert narrow["rank"].tolist() == expected
+
+
+def test_motions_go_to_the_body_s_device_and_points_come_back(body):
+    class Elsewhere:
+        betas = torch.empty(10, device="meta")
+
+        def scored_points(self, motion, **options):
+            assert motion.device.type == "meta"
+            return body.scored_points(torch.zeros(motion.shape), **options)
+
+    scorer = scorer_of(Elsewhere())
+    assert scorer.watch.device.type == "meta"  # whose work it waits for
+    samples = [(m, m) for m in MOTIONS]
+    assert (score(scorer, MOTIONS, samples=samples)["DTW_JPE_body"] == 0).all()
+
+
 def test_reading_counts_edits_only_where_the_text_is_spelled(body):
     points = {k: body.scored_points(motion(50 + i))["rhand"].numpy() for i, k in enumerate("ab")}
     reader = SignReader(list(points), list(points.values()))
