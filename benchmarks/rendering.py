@@ -46,8 +46,8 @@ SIZE, FPS = 512, 25
 RUNS, RUN_FRAMES = 12, 8  # short runs, of which the best counts
 VIDEO_RUNS, VIDEO_FRAMES = 5, 25
 COMPARED, COMPARISON_RUNS = 100, 3  # frames of the comparison
-FEW, MANY = 25, 500  # frames of the clips whose memory is compared
-MORE = 12  # MB that the peak may differ: 475 more frames, kept, would be 57 MB of vertices alone
+FEW, MANY = 100, 600  # frames of the clips whose memory is compared: the encoder looks 50 ahead
+MORE = 12  # MB that the peak may differ: 500 more frames, kept, would be 63 MB of vertices alone
 
 
 class WavingBody:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from soke.visualization import (
     write_image,
     write_video,
 )
+from soke.visualization.clips import LazyClip
 from soke.visualization.originals import beside, original_frames
 from soke.visualization.show import ClipToShow
 
@@ -27,8 +27,6 @@ from soke.visualization.show import ClipToShow
 SYSTEMS = ("reference", "generated")
 #: The contact sheet beside a film shows every so many frames, or fewer of a long clip, in columns.
 SHEET_STEP, SHEET_FRAMES, SHEET_COLUMNS = 10, 60, 6
-#: Frames whose vertices are kept in memory; those of longer clips lie in a temporary file.
-IN_MEMORY = 400
 #: What the camera looks at, and the close-ups below it.
 VIEWS: dict[str, tuple[str, tuple[str, ...]]] = {
     "upper_body": ("upper_body", ("right_hand",)),
@@ -154,16 +152,13 @@ def _drawn(body: BodyModel, clip: ClipToShow, look: Look) -> Iterator[np.ndarray
     return beside(frames, originals, ORIGINAL_WIDTH, "video", look.font)
 
 
-def _posed(body: BodyModel, motion: np.ndarray) -> np.ndarray:
-    """Vertices [T, V, 3] of a motion, on disk if it is long: cameras look at all frames first."""
-    if len(motion) <= IN_MEMORY:
-        return body.vertices(torch.as_tensor(motion)).numpy()
-    with tempfile.TemporaryFile() as file:
-        posed = np.memmap(file, np.float32, "w+", shape=(len(motion), len(body.template), 3))
-    for start in range(0, len(motion), IN_MEMORY):
-        chunk = torch.as_tensor(motion[start : start + IN_MEMORY])
-        posed[start : start + len(chunk)] = body.vertices(chunk).numpy()
-    return posed
+def _posed(body: BodyModel, motion: np.ndarray) -> LazyClip:
+    """Vertices [T, V, 3] of a motion, posed when they are drawn: memory does not grow with T."""
+
+    def pose(rows: slice) -> np.ndarray:
+        return body.vertices(torch.as_tensor(motion[rows])).numpy()
+
+    return LazyClip(len(motion), pose)
 
 
 def _keeping(

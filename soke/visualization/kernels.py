@@ -15,6 +15,13 @@ SAME_DEPTH = 0.0005  # relative difference of depth
 #: body smooth normals turn away a little, and must not be flipped there.
 BACK = -0.3
 
+#: Sums may be taken in another order, which is a fifth faster; infinity keeps its meaning.
+OUTER = {
+    "cache": True, "nogil": True, "error_model": "numpy",
+    "fastmath": {"contract", "arcp", "nsz", "reassoc"},
+}  # fmt: skip
+INNER = {**OUTER, "forceinline": True}
+
 
 class Light(NamedTuple):
     """What `shade` has to know of light and air; linear colours, metres."""
@@ -27,6 +34,17 @@ class Light(NamedTuple):
     fade_from: np.float32  # depth at which things start to fade into the ground
     fade_over: np.float32
     softness: np.float32  # metres over which a blocker comes to full shade
+
+
+class Corners(NamedTuple):
+    """The vertices of a face, and how much each counts at a sample."""
+
+    a: int
+    b: int
+    c: int
+    wa: float
+    wb: float
+    wc: float
 
 
 @njit(cache=True, nogil=True)
@@ -56,7 +74,7 @@ def vertex_normals(vertices: Array, faces: Array, normals: Array) -> None:
         normals[v, 0], normals[v, 1], normals[v, 2] = x / length, y / length, z / length
 
 
-@njit(cache=True, nogil=True)
+@njit(**OUTER)
 def draw(points: Array, faces: Array, nearness: Array, seen: Array, top: int, bottom: int) -> None:
     """Keep the nearest face of each sample in the rows from ``top`` to ``bottom``.
 
@@ -98,7 +116,7 @@ def draw(points: Array, faces: Array, nearness: Array, seen: Array, top: int, bo
                 v += v_x
 
 
-@njit(cache=True, nogil=True)
+@njit(**INNER)
 def _lit_share(shadow: Array, x: float, y: float, z: float, softness: float) -> float:
     """Share of the key light that reaches a point of the shadow map's space, 0 to 1."""
     side = len(shadow)
@@ -130,7 +148,7 @@ def _lit_share(shadow: Array, x: float, y: float, z: float, softness: float) -> 
     return 1 - total / np.float32(4 * SHADOW_TAPS * SHADOW_TAPS)
 
 
-@njit(cache=True, nogil=True)
+@njit(**OUTER)
 def shade(
     points: Array,
     data: Array,
@@ -150,14 +168,13 @@ def shade(
     what is not covered shows the ground; with C = 4 the last channel says how much is covered.
     """
     scale = len(seen) // len(frame)
-    samples = np.float32(scale * scale)
-    values = np.empty(9, np.float32)
-    color, total = np.empty(4, np.float32), np.empty(4, np.float32)
-    steps = len(gamma) - 1
+    share = np.float32(1 / (scale * scale))
+    zero, one, half = np.float32(0), np.float32(1), np.float32(0.5)
+    steps, clear = np.float32(len(gamma) - 1), frame.shape[2] == 4
     for y in range(top, bottom):
         for x in range(frame.shape[1]):
-            total[:] = 0
-            shaded_at = np.float32(0)
+            red, green, blue, covered, shaded_at = zero, zero, zero, zero, zero
+            r, g, b, kept = zero, zero, zero, zero
             for row in range(y * scale, y * scale + scale):
                 for column in range(x * scale, x * scale + scale):
                     f = seen[row, column]
@@ -168,27 +185,22 @@ def shade(
                     # or a steep slope, which takes a third off the time of a frame.
                     if abs(near - shaded_at) > SAME_DEPTH * near:
                         shaded_at = near
-                        _interpolate(points, data, faces, f, column + 0.5, row + 0.5, values)
-                        _light_sample(values, shadow, 1 / near, light, color)
-                    for k in range(4):
-                        total[k] += color[k]
-            covered = total[3] / samples
+                        corners = _corners(points, faces, f, column + 0.5, row + 0.5)
+                        r, g, b, kept = _light_sample(data, corners, shadow, one / near, light)
+                    red, green, blue, covered = red + r, green + g, blue + b, covered + kept
+            mixed, ground = share, one - covered * share
+            if clear:
+                mixed, ground = one / max(covered, np.float32(1e-6)), zero
+                frame[y, x, 3] = int(covered * share * np.float32(255) + half)
+            levels = red * mixed, green * mixed, blue * mixed
             for k in range(3):
-                if frame.shape[2] == 4:
-                    level = total[k] / max(total[3], np.float32(1e-6))
-                else:
-                    level = total[k] / samples + light.ground[k] * (1 - covered)
-                level = min(max(level, np.float32(0)), np.float32(1))
-                frame[y, x, k] = gamma[int(level * steps + np.float32(0.5))]
-            if frame.shape[2] == 4:
-                frame[y, x, 3] = int(covered * 255 + np.float32(0.5))
+                level = min(max(levels[k] + light.ground[k] * ground, zero), one)
+                frame[y, x, k] = gamma[int(level * steps + half)]
 
 
-@njit(cache=True, nogil=True)
-def _interpolate(
-    points: Array, data: Array, faces: Array, f: int, x: float, y: float, values: Array
-) -> None:
-    """Vertex data at a sample of a face, correct in perspective."""
+@njit(**INNER)
+def _corners(points: Array, faces: Array, f: int, x: float, y: float) -> Corners:
+    """The corners of a face and their weights at a sample, correct in perspective."""
     a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
     ax, ay = points[a, 0], points[a, 1]
     bx, by = points[b, 0] - ax, points[b, 1] - ay
@@ -197,35 +209,44 @@ def _interpolate(
     u = ((x - ax) * cy - (y - ay) * cx) / area
     v = ((y - ay) * bx - (x - ax) * by) / area
     wa, wb, wc = (1 - u - v) * points[a, 2], u * points[b, 2], v * points[c, 2]
-    whole = wa + wb + wc
-    wa, wb, wc = np.float32(wa / whole), np.float32(wb / whole), np.float32(wc / whole)
-    for k in range(len(values)):
-        values[k] = wa * data[a, k] + wb * data[b, k] + wc * data[c, k]
+    whole = 1 / (wa + wb + wc)
+    return Corners(a, b, c, np.float32(wa * whole), np.float32(wb * whole), np.float32(wc * whole))
 
 
-@njit(cache=True, nogil=True)
-def _light_sample(values: Array, shadow: Array, depth: float, light: Light, color: Array) -> None:
-    """The light that one sample sends to the viewer, into ``color`` [4].
+@njit(**INNER)
+def _at(data: Array, at: Corners, k: int) -> float:
+    """A column of the vertices' data between the corners of a face."""
+    return at.wa * data[at.a, k] + at.wb * data[at.b, k] + at.wc * data[at.c, k]
 
-    The last value is how much of the sample does not fade into the ground; the light is
-    multiplied by it.
+
+@njit(**INNER)
+def _light_sample(
+    data: Array, at: Corners, shadow: Array, depth: float, light: Light
+) -> tuple[float, float, float, float]:
+    """The light that one sample sends to the viewer: red, green, blue, and what multiplies them.
+
+    That is how much of the sample does not fade into the ground.
     """
-    x, y, z = values[0], values[1], values[2]
-    length = np.float32(1) / max(np.sqrt(x * x + y * y + z * z), np.float32(1e-9))
-    x, y, z = x * length, y * length, z * length
     zero, one = np.float32(0), np.float32(1)
+    x, y, z = _at(data, at, 0), _at(data, at, 1), _at(data, at, 2)
+    length = one / max(np.sqrt(x * x + y * y + z * z), np.float32(1e-9))
+    x, y, z = x * length, y * length, z * length
     facing = x * light.viewer[0] + y * light.viewer[1] + z * light.viewer[2]
     if facing < BACK:
         x, y, z, facing = -x, -y, -z, -facing
     key = max(x * light.key[0] + y * light.key[1] + z * light.key[2], zero) * light.key[3]
-    if key > 0:
-        key *= _lit_share(shadow, values[6], values[7], values[8], light.softness)
+    if key > zero:
+        place = _at(data, at, 6), _at(data, at, 7), _at(data, at, 8)
+        key *= _lit_share(shadow, place[0], place[1], place[2], light.softness)
     fill = max(x * light.fill[0] + y * light.fill[1] + z * light.fill[2], zero) * light.fill[3]
     sky = np.float32(0.5) + np.float32(0.5) * y
     around = light.around[1] + (light.around[0] - light.around[1]) * sky
     turned = one - min(max(facing, zero), one)
     level = (key + fill + around) * (one - light.around[2] * turned * turned)
     kept = one - min(max((depth - light.fade_from) / light.fade_over, zero), one)
-    for k in range(3):
-        color[k] = min(level * values[3 + k], one) * kept
-    color[3] = kept
+    return (
+        min(level * _at(data, at, 3), one) * kept,
+        min(level * _at(data, at, 4), one) * kept,
+        min(level * _at(data, at, 5), one) * kept,
+        kept,
+    )

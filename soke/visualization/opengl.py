@@ -1,21 +1,18 @@
 """A renderer on OpenGL through EGL: a graphics card without a display, or Mesa on the CPU.
 
-It draws what the rasteriser of this package draws. An OpenGL context belongs to one thread, so
-every renderer has a thread of its own, and may be used from any.
+It draws what the rasteriser of this package draws.
 """
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 
 import numpy as np
 
 from soke.visualization.camera import Camera
 from soke.visualization.kernels import vertex_normals
-from soke.visualization.opengl_context import find_device
+from soke.visualization.opengl_context import find_device, submit
 from soke.visualization.opengl_passes import Drawing
 from soke.visualization.renderer import Frame, Lighting, checked_faces, checked_mesh
 
@@ -46,17 +43,13 @@ class OpenGLRenderer:
         self.lighting = lighting or Lighting()
         self._vertex_count = int(self.faces.max()) + 1
         index = find_device().index if device is None else device
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="opengl")
         arguments = index, self.faces, supersampling, shadow, self.lighting
-        try:
-            self._drawing = self._thread.submit(Drawing, *arguments).result()
-        except BaseException:
-            self._thread.shutdown()
-            raise
+        self._drawing = submit(Drawing, *arguments).result()
         self.name = self._drawing.name
+        # Does not wait, since the thread of OpenGL itself may be the one that collects a renderer.
         # Not at the interpreter's end: threads are over by then, and the system frees everything.
-        self._end = weakref.finalize(self, _end, self._thread, self._drawing.release)
-        self._end.atexit = False
+        self._release = weakref.finalize(self, submit, self._drawing.release)
+        self._release.atexit = False
 
     def render(self, vertices: np.ndarray, camera: Camera, colors: np.ndarray) -> Frame:
         """Draw ``vertices`` ``[V, 3]`` (metres) in ``colors`` ``[V, 3]`` (sRGB, 0 to 1).
@@ -65,18 +58,20 @@ class OpenGLRenderer:
         ``ValueError`` where shapes do not fit, a vertex is not a finite number, or the picture is
         larger than this OpenGL can draw.
         """
-        if not self._end.alive:
+        if not self._release.alive:
             raise ValueError("this renderer was closed; make a new one")
         vertices = checked_mesh(vertices, colors, self._vertex_count)
         linear = np.asarray(colors, np.float32) ** np.float32(2.2)
         normals = np.empty_like(vertices)
         vertex_normals(vertices, self.faces, normals)
         arguments = vertices, normals, np.ascontiguousarray(linear), camera
-        return self._thread.submit(self._drawing.draw, *arguments).result()
+        return submit(self._drawing.draw, *arguments).result()
 
     def close(self) -> None:
         """Free what OpenGL holds. Nothing can be drawn afterwards."""
-        self._end()
+        released = self._release()
+        if released is not None:  # the first time
+            released.result()
 
     def __enter__(self) -> OpenGLRenderer:
         return self
@@ -88,8 +83,3 @@ class OpenGLRenderer:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _end(thread: ThreadPoolExecutor, release: Callable[[], None]) -> None:
-    thread.submit(release).result()
-    thread.shutdown()

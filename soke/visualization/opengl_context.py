@@ -1,10 +1,17 @@
-"""OpenGL without a display: which devices there are, and a context on one of them."""
+"""OpenGL without a display: which devices there are, and a context on one of them.
+
+A context belongs to the thread that made it. All contexts of this package are made and used in one
+thread of its own, whoever asks: Mesa keeps some megabytes of each thread that ever used it.
+"""
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+import os
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import moderngl
 
@@ -14,6 +21,24 @@ LIBRARIES = {"libegl": "libEGL.so.1", "libgl": "libEGL.so.1"}
 SOFTWARE = ("llvmpipe", "softpipe", "swrast", "swiftshader", "software", "basic render")
 PACKAGES = "libegl1 libgl1-mesa-dri"
 MOST_DEVICES = 8  # graphics cards that are looked at
+
+
+_thread = ThreadPoolExecutor(1, thread_name_prefix="opengl")
+
+
+def _renew_thread() -> None:
+    """A process that was forked has no threads but the one that forked it."""
+    global _thread
+    _thread = ThreadPoolExecutor(1, thread_name_prefix="opengl")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_thread)
+
+
+def submit(call: Callable[..., Any], *arguments: object) -> Future:
+    """Have the thread of OpenGL call something. What runs there must not wait for more of it."""
+    return _thread.submit(call, *arguments)
 
 
 class NoOpenGLError(ValueError):
@@ -35,8 +60,7 @@ class Device:
 @lru_cache(maxsize=1)
 def find_device() -> Device:
     """The first graphics card, else Mesa on the CPU. Raises `NoOpenGLError` where neither is."""
-    with ThreadPoolExecutor(1) as pool:  # the caller's thread may have a context of its own
-        return pool.submit(_find_device).result()
+    return submit(_find_device).result()
 
 
 def _find_device() -> Device:
@@ -58,7 +82,10 @@ def _find_device() -> Device:
 
 
 def open_context(index: int) -> moderngl.Context:
-    """A context of the calling thread on a device. Raises `NoOpenGLError` if there is none."""
+    """A context on a device, for the calling thread, which should be that of OpenGL.
+
+    Raises `NoOpenGLError` if there is none.
+    """
     try:
         return moderngl.create_context(
             require=400, standalone=True, backend="egl", device_index=index, **LIBRARIES

@@ -112,6 +112,12 @@ class Drawing:
         self, vertices: np.ndarray, normals: np.ndarray, colors: np.ndarray, camera: Camera
     ) -> Frame:
         """A picture of vertices, their normals and linear colours, all ``[V, 3]`` float32."""
+        with self.context:  # there may be others in this thread
+            return self._draw(vertices, normals, colors, camera)
+
+    def _draw(
+        self, vertices: np.ndarray, normals: np.ndarray, colors: np.ndarray, camera: Camera
+    ) -> Frame:
         buffers = self._buffers(camera.width, camera.height)
         self._load(vertices, normals, colors)
         self._set_camera(vertices, camera)

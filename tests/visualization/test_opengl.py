@@ -1,3 +1,4 @@
+import gc
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -166,6 +167,13 @@ def test_renderers_do_not_disturb_each_other():
     small.close()
     with pytest.raises(ValueError, match="closed"):
         small.render(vertices, FAR, colors)
+
+
+def test_renderers_that_nobody_closed_are_freed():
+    faces = square(1, 0)[1]
+    freed = [OpenGLRenderer(faces)._release for _ in range(3)]
+    gc.collect()
+    assert not any(release.alive for release in freed)
 
 
 def test_wrong_input_is_named():
