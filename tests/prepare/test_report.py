@@ -4,7 +4,6 @@ import base64
 import io
 import json
 import re
-import shutil
 from html.parser import HTMLParser
 
 import av
@@ -275,24 +274,6 @@ def test_the_command_writes_the_page(results, tmp_path, html):
         command.main([str(results.folder), "--order_by", "text"])
     with pytest.raises(ValueError, match="--clips -1"):
         command.main([str(results.folder), "--clips", "-1"])
-
-
-CHROMIUM = (
-    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-)
-FLAGS = ("--no-sandbox --disable-gpu --disable-quic --disable-background-networking "
-         "--disable-component-update --disable-sync").split()  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def browser():
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium on this machine")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 def wait_until(page, condition):

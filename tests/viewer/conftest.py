@@ -1,6 +1,4 @@
-"""A headless browser for all tests of the page, where there is one."""
-
-import shutil
+"""Pages and bodies that the tests of the viewer share."""
 
 import numpy as np
 import pytest
@@ -9,33 +7,6 @@ from soke.body import BodyModel
 from soke.body.files import STAND_IN, read_body_arrays
 from soke.viewer import write_page
 from tests.viewer.clips import clip
-
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --use-gl=angle --use-angle=swiftshader "
-    "--enable-unsafe-swiftshader"
-).split()
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-
-
-@pytest.fixture(scope="session")
-def launch():
-    """Starts a headless browser with further flags; skips where none is installed."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.skip("no Chromium is installed")
-    with playwright.sync_playwright() as running:
-        yield lambda *more: running.chromium.launch(
-            executable_path=found, args=[*FLAGS, *more], headless=True
-        )
-
-
-@pytest.fixture(scope="session")
-def browser(launch):
-    browser = launch()
-    yield browser
-    browser.close()
 
 
 @pytest.fixture(scope="session")

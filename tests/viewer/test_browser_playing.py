@@ -9,8 +9,10 @@ from tests.viewer.opened import opened
 def test_play_moves_on_and_pause_holds(browser, page_file):
     with opened(browser, page_file) as page:
         first = page.picture()
-        page.click("Play").until("viewer.player.frame > 3")
-        page.click("Pause")
+        for _ in range(10):  # a slow machine may be back at the first frame when it pauses
+            page.click("Play").until("viewer.player.frame > 3").click("Pause")
+            if page.frame > 0:
+                break
         held, picture = page.frame, page.picture()
         assert np.abs(picture - first).mean() > 0.5
         page.page.wait_for_timeout(300)
