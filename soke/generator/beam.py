@@ -32,12 +32,11 @@ class BeamSearch(Decoding):
         max_steps: int,
         beams: int,
         length_penalty: float,
-        int8: bool,
         heads: Callable[[Generator], Heads],
     ) -> None:
         if beams < 1:
             raise ValueError(f"beams must be 1 or more, got {beams}")
-        super().__init__(model, batch, max_steps, 1, Sampling(), int8, heads=heads)
+        super().__init__(model, batch, max_steps, 1, Sampling(), False, heads=heads)
         if beams > self.heads.end:
             raise ValueError(f"{beams} beams, but there are only {self.heads.end} tokens to say")
         self.beams, self.length_penalty, self.copies = beams, length_penalty, beams

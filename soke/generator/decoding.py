@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from soke.generator.drafting import DraftingDecoder
 from soke.generator.heads import CodeHeads, Heads
 from soke.generator.int8 import int8_weights
 from soke.generator.network import Generator
@@ -58,8 +59,9 @@ def generate(
     the first part of the table says ``</s>`` (not before ``min_steps``) or after ``max_steps``.
     Without a ``temperature`` the likeliest token is taken; else tokens are drawn (see
     `soke.generator.sampling.Sampling`), and of several ``samples`` the one with the best score is
-    returned (see `generate_samples`). ``int8`` computes the decoder's layers in 8-bit integers,
-    which is faster on a CPU and rarely changes a token. No texts give an empty list.
+    returned (see `generate_samples`). ``int8`` guesses steps with 8-bit integers and confirms many
+    of them at once, which is faster for large models on a CPU and changes no token. No texts give
+    an empty list.
 
     Raises ``ValueError`` for options out of range and for more steps than the model has positions.
     """
@@ -147,6 +149,7 @@ class Decoding:
         self.max_steps, self.min_steps = max_steps, min_steps
         self.count = len(batch.names) * sampling.samples
         self.copies, self._make_heads = sampling.samples, heads
+        self.uniforms: Tensor | None = None  # of the clips that are still running
         self.log_probability = None
         if score:
             device = batch.source.device
@@ -165,7 +168,7 @@ class Decoding:
         lengths = torch.zeros(self.count, dtype=torch.int64, device=device)
         for i, step in enumerate(self.steps()):
             tokens[step.clips, i] = step.tokens
-            lengths[step.clips] += 1
+            lengths[step.clips] = i + 1
         return [row[:n].clone() for row, n in zip(tokens, lengths.tolist())]
 
     @torch.inference_mode()
@@ -173,19 +176,13 @@ class Decoding:
         if self.count == 0:
             return
         model, heads = self.model, self.heads
+        self.uniforms = self.sampling.uniforms(self.batch, self.max_steps)
         decoder, inputs = self._begin()
         clips = torch.arange(self.count, device=inputs.device)
-        uniforms = self.sampling.uniforms(self.batch, self.max_steps)
         for step in range(self.max_steps):
             said = []
             for turn in range(model.passes):
-                with torch.autocast(inputs.device.type, enabled=False):
-                    logits = heads.logits(decoder(inputs), turn)  # [n, heads of this turn, V]
-                if turn == 0 and step < self.min_steps:
-                    logits[:, 0, heads.end] = float("-inf")
-                mine = slice(turn, turn + logits.shape[1])
-                drawn = None if uniforms is None else uniforms[:, step, mine]
-                tokens = self.sampling.choose(logits, drawn)  # [n, heads of this turn]
+                logits, tokens = self._choose(decoder(inputs), step, turn)
                 if self.log_probability is not None:
                     self._score(clips, logits, tokens, heads.end)
                 if turn == 0 and step >= self.min_steps:
@@ -195,12 +192,28 @@ class Decoding:
                     if len(running) < len(clips):
                         decoder.keep(running)
                         clips, tokens = clips[running], tokens[running]
-                        uniforms = None if uniforms is None else uniforms[running]
+                        if self.uniforms is not None:
+                            self.uniforms = self.uniforms[running]
                 said.append(tokens)
                 inputs = heads.embed(tokens, turn)
             yield Step(clips, said[0] if len(said) == 1 else torch.cat(said, dim=1))
 
-    def _begin(self) -> tuple[StepDecoder, Tensor]:
+    def _choose(self, states: Tensor, step: int, turn: int) -> tuple[Tensor, Tensor]:
+        """Logits [n, heads of this turn, V] and what is said [n, heads of this turn]."""
+        with torch.autocast(states.device.type, enabled=False):
+            logits = self.heads.logits(states, turn)
+        if turn == 0 and step < self.min_steps:
+            logits[:, 0, self.heads.end] = float("-inf")
+        mine = slice(turn, turn + logits.shape[1])
+        drawn = None if self.uniforms is None else self.uniforms[:, step, mine]
+        return logits, self.sampling.choose(logits, drawn)
+
+    def _follow(self, states: Tensor, position: int) -> Tensor:
+        """What is read after the states at a position of the decoder."""
+        step, turn = divmod(position, self.model.passes)
+        return self.heads.embed(self._choose(states, step, turn)[1], turn)
+
+    def _begin(self) -> tuple[StepDecoder | DraftingDecoder, Tensor]:
         """The decoder, which has read nothing yet, and what it reads first."""
         model, batch, copies = self.model, self.batch, self.copies
         training = model.backbone.encoder.training
@@ -212,17 +225,18 @@ class Decoding:
         start = model.opening(batch)
         if copies > 1:
             memory, mask, start = (x.repeat_interleave(copies, 0) for x in (memory, mask, start))
-        limit = self.max_steps * model.passes
-        return StepDecoder(self._weights(), memory, mask, model.streams, limit), start.float()
+        weights, limit = self._weights(), self.max_steps * model.passes
+        decoder = StepDecoder(weights, memory, mask, model.streams, limit)
+        if self.int8:
+            drafts = int8_weights(model.backbone.decoder, weights.dtype)
+            decoder = DraftingDecoder(decoder, drafts, self._follow)
+        return decoder, start.float()
 
     def _weights(self) -> DecoderWeights:
-        decoder = self.model.backbone.decoder
-        if self.int8:
-            return int8_weights(decoder)
         dtype, device = self.model.table.dtype, self.model.table.device.type
         if torch.is_autocast_enabled(device):
             dtype = torch.get_autocast_dtype(device)
-        return DecoderWeights(decoder, dtype)
+        return DecoderWeights(self.model.backbone.decoder, dtype)
 
     def _score(self, clips: Tensor, logits: Tensor, tokens: Tensor, end: int) -> None:
         gained = logits.double().log_softmax(dim=-1).gather(-1, tokens[..., None])[..., 0]

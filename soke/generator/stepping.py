@@ -1,8 +1,8 @@
-"""mBART's decoder, one position at a time, over weights packed for that.
+"""mBART's decoder, one position at a time or several, over weights packed for that.
 
 Compared with reading the whole prefix through the training network at every step: keys and values
-of what was said are cached, those of the text are computed once, and nothing but the last position
-is computed.
+of what was said are cached, those of the text are computed once, and nothing but what is new is
+computed.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from transformers.activations import GELUActivation
 
 Linear = Callable[[Tensor], Tensor]
-#: Packs layers that read the same input into one; also told is whether their output is added to
-#: the sum that goes through all layers, which forgives more rounding than what attention compares.
-PackLinear = Callable[[Sequence[nn.Linear], bool], Linear]
+#: Packs layers that read the same input into one.
+PackLinear = Callable[[Sequence[nn.Linear]], Linear]
 #: Steps that a cache has room for at first; it doubles when it is full.
 FIRST_STEPS = 64
 
@@ -31,6 +31,7 @@ class FloatLinear:
         # A single layer is not copied.
         self.weight = (weights[0] if len(weights) == 1 else torch.cat(weights)).to(dtype)
         self.bias = (biases[0] if len(biases) == 1 else torch.cat(biases)).to(dtype)
+        self.factor = self.weight.t()
         plain_cpu = self.weight.device.type == "cpu" and dtype == torch.float32
         self.turned = plain_cpu and self.weight.numel() >= 2**19
 
@@ -38,7 +39,7 @@ class FloatLinear:
         if self.turned and 4 < len(x) <= 48:
             # MKL is half as fast again on a few rows when the large matrix stands first.
             return torch.addmm(self.bias[:, None], self.weight, x.t()).t().contiguous()
-        return F.linear(x, self.weight, self.bias)
+        return torch.addmm(self.bias, x, self.factor)
 
 
 class _Norm:
@@ -48,6 +49,15 @@ class _Norm:
 
     def __call__(self, x: Tensor) -> Tensor:
         return F.layer_norm(x, self.shape, self.weight, self.bias, self.eps)
+
+
+def _gelu(x: Tensor) -> Tensor:
+    """x times the normal distribution's cumulative probability at x."""
+    if x.device.type != "cpu" or x.numel() > 2**12:
+        return F.gelu(x)
+    # For few numbers what oneDNN does before it begins takes longer than these.
+    half = 0.5 * x
+    return torch.addcmul(half, half, torch.erf(x * 0.5**0.5))
 
 
 @dataclass(frozen=True)
@@ -74,7 +84,7 @@ class DecoderWeights:
     """
 
     def __init__(self, decoder: nn.Module, dtype: torch.dtype, pack: PackLinear | None = None):
-        def as_float(layers: Sequence[nn.Linear], added: bool = False) -> Linear:
+        def as_float(layers: Sequence[nn.Linear]) -> Linear:
             return FloatLinear(layers, dtype)
 
         pack = pack or as_float
@@ -85,30 +95,31 @@ class DecoderWeights:
         for layer in decoder.layers:
             own, cross = layer.self_attn, layer.encoder_attn
             self.heads = own.num_heads
+            exact_gelu = isinstance(layer.activation_fn, GELUActivation)
             self.layers.append(
                 _Layer(
                     norm=_Norm(layer.self_attn_layer_norm),
-                    query_key_value=pack([own.q_proj, own.k_proj, own.v_proj], False),
-                    out=pack([own.out_proj], True),
+                    query_key_value=pack([own.q_proj, own.k_proj, own.v_proj]),
+                    out=pack([own.out_proj]),
                     cross_norm=_Norm(layer.encoder_attn_layer_norm),
-                    cross_query=pack([cross.q_proj], False),
+                    cross_query=pack([cross.q_proj]),
                     cross_key=as_float([cross.k_proj]),  # once a text
                     cross_value=as_float([cross.v_proj]),
-                    cross_out=pack([cross.out_proj], True),
+                    cross_out=pack([cross.out_proj]),
                     last_norm=_Norm(layer.final_layer_norm),
-                    up=pack([layer.fc1], False),
-                    activation=layer.activation_fn,
-                    down=pack([layer.fc2], True),
+                    up=pack([layer.fc1]),
+                    activation=_gelu if exact_gelu else layer.activation_fn,
+                    down=pack([layer.fc2]),
                 )
             )
 
 
 class StepDecoder:
-    """Reads one position of every sequence at a time.
+    """Reads the next positions of every sequence.
 
     ``memory`` [n, L, D] are the encoder's states and ``mask`` [n, L] says which are real. Each clip
     has ``streams`` sequences, which share the keys and values of its text. ``limit`` is the number
-    of steps at most.
+    of positions at most. ``steps`` positions were read; it may be set back, to read them anew.
     """
 
     def __init__(
@@ -152,43 +163,55 @@ class StepDecoder:
         if self.mask is not None:
             self.mask = self.mask.index_select(0, clips)
 
-    def __call__(self, inputs: Tensor) -> Tensor:
+    def __call__(self, inputs: Tensor, weights: DecoderWeights | None = None) -> Tensor:
         """States [n, streams, D] after embeddings [n, streams, D]."""
-        weights, at = self.weights, self.steps
-        if at == self.cache[0].shape[3]:
-            self._grow()
+        return self.read(inputs.unsqueeze(2), weights).squeeze(2)
+
+    def read(self, inputs: Tensor, weights: DecoderWeights | None = None) -> Tensor:
+        """States [n, streams, q, D] after each of the embeddings [n, streams, q, D].
+
+        By other ``weights`` than the decoder's own if they are given; keys and values of the text
+        remain as they are.
+        """
+        weights = weights or self.weights
         shape = inputs.shape
-        rows = shape[0] * shape[1]
-        x = weights.norm(inputs.reshape(rows, -1).float() + weights.positions[at].float())
+        at, self.steps = self.steps, self.steps + shape[2]
+        self._grow(at)
+        positions = weights.positions[at : self.steps].float()
+        x = weights.norm((inputs.float() + positions).view(-1, shape[3]))  # [rows * q, D]
+        hidden = None
+        if shape[2] > 1:  # each position sees those before it
+            hidden = x.new_full((shape[2], self.steps), float("-inf"), dtype=weights.dtype)
+            hidden.triu_(at + 1)
         for layer, cache, cross in zip(weights.layers, self.cache, self.cross):
-            x = x + self._attend(layer, cache, layer.norm(x).to(weights.dtype))
-            x = x + self._attend_text(layer, cross, layer.cross_norm(x).to(weights.dtype))
-            hidden = layer.activation(layer.up(layer.last_norm(x).to(weights.dtype)))
-            x = x + layer.down(hidden)
-        self.steps += 1
+            normed = layer.norm(x).to(weights.dtype)
+            x = x + self._attend(layer, cache[:, :, :, : self.steps], hidden, normed)
+            normed = layer.cross_norm(x).to(weights.dtype)
+            x = x + self._attend_text(layer, cross, normed)
+            x = x + layer.down(layer.activation(layer.up(layer.last_norm(x).to(weights.dtype))))
         return weights.last_norm(x).view(shape)
 
-    def _attend(self, layer: _Layer, cache: Tensor, x: Tensor) -> Tensor:
-        """Attention to what the sequence has said, from its last position x [rows, D]."""
-        rows, width = x.shape
-        fresh = layer.query_key_value(x).view(rows, 3, self.weights.heads, self.head_size)
-        cache[:, :, :, self.steps] = fresh[:, 1:].transpose(0, 1)
-        key, value = cache[:, :, :, : self.steps + 1]
-        query = fresh[:, 0].unsqueeze(2)  # [rows, H, 1, head_size]
-        return layer.out(F.scaled_dot_product_attention(query, key, value).reshape(rows, width))
+    def _attend(self, layer: _Layer, cache: Tensor, hidden: Tensor | None, x: Tensor) -> Tensor:
+        """Attention to what the sequence has said, from its last positions x [rows * q, D]."""
+        _, rows, heads, _, size = cache.shape
+        fresh = layer.query_key_value(x).view(rows, -1, 3, heads, size).permute(2, 0, 3, 1, 4)
+        cache[:, :, :, -fresh.shape[3] :] = fresh[1:]
+        found = F.scaled_dot_product_attention(fresh[0], *cache, attn_mask=hidden)
+        return layer.out(found.transpose(1, 2).reshape(x.shape))
 
     def _attend_text(self, layer: _Layer, cross: tuple[Tensor, Tensor], x: Tensor) -> Tensor:
         """Attention to the text; the sequences of a clip are so many queries."""
-        rows, width = x.shape
-        query = layer.cross_query(x).view(
-            rows // self.streams, self.streams, self.weights.heads, self.head_size
-        )
+        query = layer.cross_query(x).view(len(cross[0]), -1, self.weights.heads, self.head_size)
         found = F.scaled_dot_product_attention(query.transpose(1, 2), *cross, attn_mask=self.mask)
-        return layer.cross_out(found.transpose(1, 2).reshape(rows, width))
+        return layer.cross_out(found.transpose(1, 2).reshape(x.shape))
 
-    def _grow(self) -> None:
+    def _grow(self, kept: int) -> None:
+        """Make room for ``steps`` positions, of which the first ``kept`` are cached already."""
+        capacity = self.cache[0].shape[3]
+        if self.steps <= capacity:
+            return
+        capacity = max(self.steps, min(2 * capacity, self.limit))
         for i, cache in enumerate(self.cache):
-            shape = list(cache.shape)
-            shape[3] = min(2 * shape[3], self.limit)
+            shape = (*cache.shape[:3], capacity, cache.shape[4])
             self.cache[i] = cache.new_empty(shape)
-            self.cache[i][:, :, :, : self.steps] = cache
+            self.cache[i][:, :, :, :kept] = cache[:, :, :, :kept]

@@ -31,14 +31,16 @@ def translate(
     The likeliest piece at each step, or, with several ``beams``, the best text that
     `soke.generator.beam.BeamSearch` finds. A text ends by ``</s>``, which is not its first piece,
     or after ``max_pieces``. Only pieces of text can be said: no special piece, no language token.
-    ``int8`` computes the decoder's layers in 8-bit integers.
+    ``int8`` as in `soke.generator.generate`; it has no use with several beams.
 
     Raises ``ValueError`` for options out of range and for more pieces than the model has positions.
     """
+    if int8 and beams != 1:
+        raise ValueError(f"int8 follows one text at a time, not {beams} beams: leave one off")
     if beams == 1:
         run = Decoding(model, batch, max_pieces, 1, Sampling(), int8, heads=PieceHead)
     else:
-        run = BeamSearch(model, batch, max_pieces, beams, length_penalty, int8, PieceHead)
+        run = BeamSearch(model, batch, max_pieces, beams, length_penalty, PieceHead)
     rows = run.heads.rows
     return [model.vocabulary.decode_text(rows[said[:, 0]].tolist()) for said in run.collect()]
 
