@@ -27,7 +27,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import MBartConfig
 
 from benchmarks.data import Report, apart
-from benchmarks.generator import SIZES, SOURCE, texts, vocabulary
+from benchmarks.plain_generator import SIZES, SOURCE, texts, vocabulary
 from benchmarks.tokenizer import new_module, new_tokenizer, peak_memory, pose_batch, start_codebooks
 from soke.body import BodyModel
 from soke.build.models import factories

@@ -6,6 +6,7 @@ A clip that has ended leaves the batch, and its result is what it would be alone
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from typing import NamedTuple
 
@@ -19,6 +20,8 @@ from soke.generator.network import Generator
 from soke.generator.sampling import Sampling
 from soke.generator.stepping import DecoderWeights, StepDecoder
 from soke.structures import TokenBatch
+
+_PLAIN = nullcontext()
 
 
 class Step(NamedTuple):
@@ -121,6 +124,11 @@ def iterate(
     return Decoding(model, batch, max_steps, min_steps, sampling, int8).steps()
 
 
+def _without_autocast(device: str) -> AbstractContextManager:
+    # Leaving and entering it takes as long as a small layer.
+    return torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else _PLAIN
+
+
 class Decoding:
     """One decoding of a batch.
 
@@ -162,14 +170,13 @@ class Decoding:
     @torch.inference_mode()
     def collect(self) -> list[Tensor]:
         """Tokens [S, columns] of every sample of every clip."""
-        device = self.batch.source.device
-        shape = (self.count, self.max_steps, self.heads.columns)
-        tokens = torch.zeros(shape, dtype=torch.int64, device=device)
-        lengths = torch.zeros(self.count, dtype=torch.int64, device=device)
-        for i, step in enumerate(self.steps()):
-            tokens[step.clips, i] = step.tokens
-            lengths[step.clips] = i + 1
-        return [row[:n].clone() for row, n in zip(tokens, lengths.tolist())]
+        if self.count == 0:
+            return []
+        steps = list(self.steps())
+        clips = torch.cat([step.clips for step in steps])
+        order = clips.argsort(stable=True)
+        tokens = torch.cat([step.tokens for step in steps])[order]
+        return list(tokens.split(clips.bincount(minlength=self.count).tolist()))
 
     @torch.inference_mode()
     def steps(self) -> Iterator[Step]:
@@ -185,22 +192,22 @@ class Decoding:
                 logits, tokens = self._choose(decoder(inputs), step, turn)
                 if self.log_probability is not None:
                     self._score(clips, logits, tokens, heads.end)
-                if turn == 0 and step >= self.min_steps:
-                    running = (tokens[:, 0] != heads.end).nonzero()[:, 0]
-                    if not len(running):
+                if turn == 0 and heads.end in (first := tokens[:, 0].tolist()):
+                    running = [i for i, token in enumerate(first) if token != heads.end]
+                    if not running:
                         return
-                    if len(running) < len(clips):
-                        decoder.keep(running)
-                        clips, tokens = clips[running], tokens[running]
-                        if self.uniforms is not None:
-                            self.uniforms = self.uniforms[running]
+                    running = torch.tensor(running, device=clips.device)
+                    decoder.keep(running)
+                    clips, tokens = clips[running], tokens[running]
+                    if self.uniforms is not None:
+                        self.uniforms = self.uniforms[running]
                 said.append(tokens)
                 inputs = heads.embed(tokens, turn)
             yield Step(clips, said[0] if len(said) == 1 else torch.cat(said, dim=1))
 
     def _choose(self, states: Tensor, step: int, turn: int) -> tuple[Tensor, Tensor]:
         """Logits [n, heads of this turn, V] and what is said [n, heads of this turn]."""
-        with torch.autocast(states.device.type, enabled=False):
+        with _without_autocast(states.device.type):
             logits = self.heads.logits(states, turn)
         if turn == 0 and step < self.min_steps:
             logits[:, 0, self.heads.end] = float("-inf")
