@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import tempfile
@@ -44,6 +45,24 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: str | Path, refusal: str) -> Iterator[None]:
+    """Hold the lock file ``path`` for as long as this process lives; its folder is made.
+
+    Raises ``ValueError`` with ``refusal`` where another process holds it.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        try:
+            # Given back by the system when the process is killed; unlike `flock` it is not
+            # inherited by the processes that read clips.
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            raise ValueError(refusal) from None
+        yield
 
 
 def checksum(path: str | Path) -> str:

@@ -7,14 +7,12 @@ place.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import os
 import shutil
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -36,7 +34,7 @@ from soke.data.store import (
     shard_folder,
 )
 from soke.data.survey import read_all
-from soke.files import atomic_path, checksum
+from soke.files import atomic_path, checksum, locked
 from soke.parts import FRAME_SIZE
 
 log = logging.getLogger(__name__)
@@ -65,8 +63,9 @@ def pack(
     """
     final = shard_folder(store, source.corpus, source.split)
     partial = final.with_name(f".{final.name}.partial")
-    final.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(final.with_name(f".{final.name}.lock")):
+    lock = final.with_name(f".{final.name}.lock")
+    refusal = f"another process is packing the same shard (it holds {lock}); wait for it"
+    with locked(lock, refusal):
         # Before anything is read: what changes meanwhile makes the shard older than its source.
         annotations = {
             split: checksum(path) for split, path in source.annotations.items() if path.exists()
@@ -87,20 +86,6 @@ def pack(
         _write_manifest(partial, source, kept, dropped, told)
         _replace(partial, final)
     return Shard(final)
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Keep other processes out for as long as this one lives."""
-    with path.open("w") as file:
-        try:
-            # Unlike `flock` this is not inherited by the processes that read clips.
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError):
-            raise ValueError(
-                f"another process is packing the same shard (it holds {path}); wait for it"
-            ) from None
-        yield
 
 
 def _resume(partial: Path, source: Source) -> dict[str, dict[str, object]]:

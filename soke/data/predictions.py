@@ -60,12 +60,21 @@ def read_predictions(results: str | Path, corpus: str) -> list[Prediction]:
 
     Raises `soke.files.MissingAssetError` where a test run saved none.
     """
+    return [read_prediction(path) for path in prediction_files(results, corpus).values()]
+
+
+def prediction_files(results: str | Path, corpus: str) -> dict[str, Path]:
+    """Files of the predictions of a corpus by the clips' names, in order.
+
+    Raises `soke.files.MissingAssetError` where a test run saved none.
+    """
     folder = require(
         prediction_path(results, corpus, "x").parent,
         "The predictions to show",
         "Run `python -m test --task t2m` with TEST.SAVE_PREDICTIONS=true first",
     )
-    return [read_prediction(path) for path in sorted(folder.rglob("*.npz"))]
+    paths = sorted(folder.rglob("*.npz"))
+    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in paths}
 
 
 def read_prediction(path: str | Path) -> Prediction:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from soke.files import atomic_path
+from soke.files import atomic_path, locked
 
 log = logging.getLogger(__name__)
 
@@ -47,25 +46,17 @@ class Journal:
     def __init__(self, folder: str | Path, rank: int = 0) -> None:
         self.folder, self.rank = Path(folder), rank
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> AbstractContextManager[None]:
         """Keep other evaluations away from the folder, as long as this process lives.
 
         Raises ``ValueError`` where another one is at work.
         """
         path = self.folder.with_name(f".{self.folder.name}.lock")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w") as file:
-            try:
-                # Given back by the system when the process is killed; processes that read clips do
-                # not inherit it.
-                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except (BlockingIOError, PermissionError):
-                raise ValueError(
-                    f"another evaluation writes to {path.parent} (it holds {path}): wait for it, "
-                    "or choose another folder with NAME=..."
-                ) from None
-            yield
+        return locked(
+            path,
+            f"another evaluation writes to {path.parent} (it holds {path}): wait for it, or choose "
+            "another folder with NAME=...",
+        )
 
     def open(self, basis: Mapping[str, object]) -> bool:
         """Keep what an interrupted evaluation of the same ``basis`` has left.

@@ -21,6 +21,7 @@ from soke.metrics.diversity import diversity
 from soke.metrics.dtw import dtw_jpe, dtw_jpe_matrix
 from soke.metrics.generation import generation_errors_of_clips
 from soke.metrics.motion_statistics import motion_ratios
+from soke.metrics.ranking import ranks
 from soke.metrics.sign_reading import SignReader
 from soke.metrics.text_scores import translation_statistics
 from soke.metrics.token_scores import token_statistics
@@ -183,16 +184,16 @@ class ClipScorer:
         return found
 
     def _ranks(self, truth: Truth, points: Sequence[Points]) -> list[int]:
-        """Ranks of the clips' own references, from 1; ties count against the clip."""
+        """Ranks of the clips' own references, as `soke.metrics.ranking.ranks` counts them."""
         queries = [of[RANKING_POINTS] for of in points]
         pairs = zip(queries, truth.points)
         window = self.window
         own = np.array([dtw_jpe(q, right[RANKING_POINTS], window=window) for q, right in pairs])
         distances = dtw_jpe_matrix(queries, self._gallery_points, window=window)  # [Q, R]
-        nearer = distances <= own[:, None]
         # The own reference, which may be one of the gallery, is counted once.
-        nearer &= np.array(self.gallery)[None] != np.array(truth.places)[:, None]
-        return (1 + nearer.sum(axis=1)).tolist()
+        distances[np.array(truth.places)[:, None] == np.array(self.gallery)] = np.inf
+        last = distances.shape[1]
+        return ranks(np.column_stack([distances, own]), np.full(len(own), last)).tolist()
 
     def _read(self, reference: Reference, points: Points) -> dict[str, object]:
         """Signs read back from the motion, where the text is spelled with signs."""

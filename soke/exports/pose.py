@@ -62,7 +62,7 @@ def pose_of(body: BodyModel, motion: np.ndarray | torch.Tensor, fps: float) -> P
     motion, fps = checked_motion(motion), checked_fps(fps)
     found = body.scored_points(motion.to(body.betas), all_joints=True)
     face = found[ALL_JOINTS][:, _FACE_FIRST:]
-    points = torch.cat([*(found[name] for name in ("body", "lhand", "rhand")), face], dim=1)
+    points = torch.cat([*(found[name] for name in POINT_SETS), face], dim=1)
     metres = points.cpu().numpy()  # [T, N, 3]
     pelvis = found["body"][0, 0].cpu().numpy()  # at rest: the same in every frame
     metres = metres - pelvis - np.array([0, _MIDDLE, 0], np.float32)

@@ -12,8 +12,7 @@ from omegaconf import DictConfig
 
 from soke import build
 from soke.body import BodyModel
-from soke.data.predictions import Prediction, prediction_path, read_prediction
-from soke.files import require
+from soke.data.predictions import Prediction, prediction_files, read_prediction
 from soke.film import SYSTEMS, note
 from soke.pictures.output import Output
 from soke.tasks import results_folder
@@ -52,13 +51,13 @@ def render_test_clips(
     if corpus not in config.CORPORA:
         raise ValueError(f"--demo_dataset is {corpus!r}; choose one of {list(config.CORPORA)}")
     results = results_folder(config)
-    paths = _predictions(results, corpus)
+    paths = prediction_files(results, corpus)
     scores = {run: _scores(_results(config, run), corpus) for run in (config.NAME, *compare)}
     chosen = list(names or _choose(list(paths), scores[config.NAME], choice, config))
     missing = [name for name in chosen if name not in paths]
     if missing:
         raise ValueError(f"no predictions of {missing}; there are {sorted(paths)[:20]}")
-    others = {run: _predictions(_results(config, run), corpus) for run in compare}
+    others = {run: prediction_files(_results(config, run), corpus) for run in compare}
     for run, found in others.items():
         lacking = [name for name in chosen if name not in found]
         if lacking:
@@ -113,17 +112,6 @@ def _said(score: float | None) -> str:
 
 def _results(config: DictConfig, run: str) -> Path:
     return results_folder(config).with_name(run)
-
-
-def _predictions(results: Path, corpus: str) -> dict[str, Path]:
-    """Files of a corpus by the clips' names."""
-    folder = require(
-        prediction_path(results, corpus, "x").parent,
-        "The predictions to show",
-        "Run `python -m test --task t2m` with TEST.SAVE_PREDICTIONS=true first",
-    )
-    paths = sorted(folder.rglob("*.npz"))
-    return {str(path.relative_to(folder).with_suffix("")): path for path in paths}
 
 
 def _scores(results: Path, corpus: str) -> dict[str, float]:

@@ -101,11 +101,6 @@ def _codebook_use(
     }
 
 
-def encoded_and_decoded(tokenizer: PartTokenizer, batch: PoseBatch) -> list[Tensor]:
-    """SMPL-X parameters [T, 133] of every clip of a batch, through the tokenizer."""
-    return decoded(tokenizer, tokenizer.encode(batch.motion, batch.lengths), batch)
-
-
 def decoded(tokenizer: PartTokenizer, tokens: Tensor, batch: PoseBatch) -> list[Tensor]:
     """SMPL-X parameters [T, 133] of the tokens [B, S, P] of a batch."""
     steps = (batch.lengths // FRAMES_PER_TOKEN).tolist()

@@ -94,12 +94,7 @@ def render_clip(
         for i, (clip, tint) in enumerate(zip(clips, tints))
     ]
     heads = [_head(p.title, panel_width, tint, font, ground) for p, tint in zip(panels, tints)]
-    width = len(panels) * (panel_width + GAP) - GAP
-    lines = ((caption, panel_width // 18, ground.ink), (note, panel_width // 30, ground.pale_ink))
-    strips = [
-        _text(size, width, text, font, color, ground) for text, size, color in lines if text.strip()
-    ]
-    foot = np.concatenate(strips) if strips else None
+    foot = _foot(caption, note, panel_width, len(panels), font, ground)
     if renderer is not None:
         return _frames(stages, heads, foot, ground, renderer)
     own = choose_renderer(faces, backend, lighting=Lighting(ground=ground.view))
@@ -162,6 +157,18 @@ def _head(title: str, width: int, tint: Color, font: str | None, ground: Ground)
     bar = np.full((max(width // 100, 2), width, text.shape[2]), 255, np.uint8)
     bar[..., :3] = tint
     return np.concatenate([text, bar])
+
+
+def _foot(
+    caption: str, note: str, panel_width: int, panels: int, font: str | None, ground: Ground
+) -> np.ndarray | None:
+    """The lines of text below all panels, if there are any."""
+    width = panels * (panel_width + GAP) - GAP
+    lines = ((caption, panel_width // 18, ground.ink), (note, panel_width // 30, ground.pale_ink))
+    strips = [
+        _text(size, width, text, font, color, ground) for text, size, color in lines if text.strip()
+    ]
+    return np.concatenate(strips) if strips else None
 
 
 class _Stage:
