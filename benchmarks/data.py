@@ -17,14 +17,12 @@ run over the same clips.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import ctypes
 import gzip
 import io
 import json
 import mmap
-import multiprocessing
 import os
 import pickle
 import platform
@@ -33,12 +31,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from benchmarks.measuring import Report, apart, options_of
 from soke import build
 from soke.config import check_params, load_config, plain
 from soke.data.annotations import Clip
@@ -62,30 +60,6 @@ DEMO = Path(__file__).parents[1] / "configs" / "demo" / "deto.yaml"
 DEMO_STORE = Path(__file__).parents[1] / "deps" / "fingerspelling" / "packed"
 SENTENCE = "so we are going to take a look at how the frame of the door is cut and put together, {}"
 LIBC = ctypes.CDLL(None, use_errno=True)
-
-
-class Report:
-    """Prints what was measured, and knows which goals were missed."""
-
-    def __init__(self):
-        self.missed = []
-
-    def row(self, name, value, ratio=None, goal=None, reached=None):
-        ratio = "" if ratio is None else f"{ratio:8.1f} x"
-        verdict = "" if reached is None else f"{goal:>16}  {'reached' if reached else 'MISSED'}"
-        print(f"  {name:38}{value:>22}{ratio:>11}{verdict}".rstrip(), flush=True)
-        if reached is False:
-            self.missed.append(name)
-
-
-def apart(call, *arguments, start="fork"):
-    """The value of a call in a process of its own, which ends with all that it has mapped.
-
-    This process itself must not compute with torch: a fork would wait for threads it lacks.
-    """
-    context = multiprocessing.get_context(start)
-    with ProcessPoolExecutor(1, mp_context=context) as pool:
-        return pool.submit(call, *arguments).result()
 
 
 # Files
@@ -424,8 +398,7 @@ def measure_padding():
 
 
 def main(arguments: Sequence[str] | None = None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="exit with 1 when a goal is missed")
+    parser = options_of(__doc__)
     parser.add_argument("--work", type=Path, default=Path(), help="a folder on a disk")
     options = parser.parse_args(arguments)
     report = Report()
@@ -444,8 +417,7 @@ def main(arguments: Sequence[str] | None = None):
         measure_training(report, many)
         measure_memory(report, work)
     measure_padding()
-    print(f"missed: {', '.join(report.missed)}" if report.missed else "all goals reached")
-    return 1 if options.check and report.missed else 0
+    return report.verdict(options.check)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ minutes are needed. ``--check`` exits with 1 when a goal is missed.
 
 from __future__ import annotations
 
-import argparse
 import platform
 import sys
 import time
@@ -25,7 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.data import Report, apart
+from benchmarks.measuring import Report, apart, options_of, peak_memory, shortest
 from benchmarks.plain_generator import (
     MEASURED,
     SIZES,
@@ -38,7 +37,6 @@ from benchmarks.plain_generator import (
     texts,
     vocabulary,
 )
-from benchmarks.tokenizer import peak_memory, shortest
 from soke.generator import (
     FlattenGenerator,
     Generator,
@@ -248,8 +246,7 @@ def measure_memory(report: Report) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="exit with 1 when a goal is missed")
+    parser = options_of(__doc__)
     parser.add_argument("--quick", action="store_true", help="leave the large model out")
     options = parser.parse_args(arguments)
     report = Report()
@@ -267,8 +264,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     measure_training(report, words)
     measure_mapping(report, words)
     measure_memory(report)
-    print(f"missed: {', '.join(report.missed)}" if report.missed else "all goals reached")
-    return 1 if options.check and report.missed else 0
+    return report.verdict(options.check)
 
 
 if __name__ == "__main__":

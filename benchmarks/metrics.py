@@ -15,7 +15,6 @@ their own with an empty cache, and kept out of everything else.
 
 from __future__ import annotations
 
-import argparse
 import os
 import platform
 import subprocess
@@ -29,7 +28,7 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
-from benchmarks.data import Report
+from benchmarks.measuring import Report, options_of
 from soke.body.points import ALL_JOINTS, POINT_SETS
 from soke.metrics.dtw import dtw_jpe, dtw_jpe_matrix, dtw_pa_jpe, warp_jpe, warp_pa_jpe
 from soke.metrics.generation import generation_errors, generation_errors_of_clips
@@ -207,9 +206,7 @@ MEASUREMENTS: dict[str, Callable[[Report, int], None]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="exit with 1 when a goal is missed")
-    parser.add_argument("--only", nargs="+", choices=MEASUREMENTS, default=list(MEASUREMENTS))
+    parser = options_of(__doc__, MEASUREMENTS)
     parser.add_argument(
         "--clips", type=int, default=SPLIT, help="so many of the split's clips are scored"
     )
@@ -221,8 +218,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     report = Report()
     for name in options.only:
         MEASUREMENTS[name](report, options.clips)
-    print(f"missed: {', '.join(report.missed)}" if report.missed else "all goals reached")
-    return 1 if options.check and report.missed else 0
+    return report.verdict(options.check)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ graphics card is measured in its place where there is one.
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
 import platform
@@ -25,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.data import Report, apart
+from benchmarks.measuring import Report, apart, options_of
 from soke.visualization import (
     Camera,
     Frame,
@@ -215,10 +214,7 @@ MEASUREMENTS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="exit with 1 when a goal is missed")
-    parser.add_argument("--only", nargs="+", choices=MEASUREMENTS, default=list(MEASUREMENTS))
-    options = parser.parse_args(arguments)
+    options = options_of(__doc__, MEASUREMENTS).parse_args(arguments)
     logging.basicConfig(level=logging.WARNING)
     report = Report()
     load = os.getloadavg()[0]
@@ -228,8 +224,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     for name in options.only:
         MEASUREMENTS[name](report)
-    print(f"missed: {', '.join(report.missed)}" if report.missed else "all goals reached")
-    return 1 if options.check and report.missed else 0
+    return report.verdict(options.check)
 
 
 if __name__ == "__main__":

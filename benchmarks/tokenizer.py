@@ -13,13 +13,11 @@ Everything runs on the CPU, which the goals are for, and again on a GPU where th
 
 from __future__ import annotations
 
-import argparse
 import logging
 import platform
 import sys
-import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -31,7 +29,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.data import Report, apart
+from benchmarks.measuring import Report, apart, options_of, peak_memory, shortest
 from benchmarks.metrics import plain_aligned_distance
 from soke import build
 from soke.body import BodyModel
@@ -57,24 +55,6 @@ FEW, MANY = 50, 500  # clips that are validated
 VALIDATED = range(40, 221, 20)  # frames of the clips of each validated batch
 SCORED = 16  # frames of a clip that are posed as a whole
 MORE = 16  # MB that the peak may differ: 450 more clips, kept, would be about 60 MB
-
-
-def shortest(calls: Sequence[Callable[[], object]], repeats: int, device: str) -> list[float]:
-    """Shortest seconds of each call. They take turns: a busy machine slows down all of them."""
-    times = np.empty((repeats + 1, len(calls)))
-    for row in times:
-        for i, call in enumerate(calls):
-            synchronize(device)
-            start = time.perf_counter()
-            call()
-            synchronize(device)
-            row[i] = time.perf_counter() - start
-    return times[1:].min(axis=0).tolist()  # the first round allocates and compiles
-
-
-def synchronize(device: str) -> None:
-    if device == "cuda":
-        torch.cuda.synchronize()
 
 
 def gpu_peak(device: str) -> str:
@@ -360,17 +340,6 @@ class MadeUpBatches(Dataset):
         return pose_batch(VALIDATED)
 
 
-def peak_memory(device: str) -> float:
-    """MB: of this process so far, or on the GPU since the last call."""
-    if device == "cuda":
-        peak = torch.cuda.max_memory_allocated()
-        torch.cuda.reset_peak_memory_stats()
-        return peak / 2**20
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    (peak,) = (int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
-    return peak / 1024
-
-
 def validate(count: int, device: str) -> tuple[float, float]:
     """Peak memory of validating so many clips as in training, then as in the test."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
@@ -417,10 +386,7 @@ MEASUREMENTS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="exit with 1 when a goal is missed")
-    parser.add_argument("--only", nargs="+", choices=MEASUREMENTS, default=list(MEASUREMENTS))
-    options = parser.parse_args(arguments)
+    options = options_of(__doc__, MEASUREMENTS).parse_args(arguments)
     report = Report()
     for device in ["cpu", "cuda"][: 1 + torch.cuda.is_available()]:
         what = torch.cuda.get_device_name() if device == "cuda" else f"{torch.get_num_threads()}"
@@ -430,8 +396,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         for name in options.only:
             MEASUREMENTS[name](report, device)
-    print(f"missed: {', '.join(report.missed)}" if report.missed else "all goals reached")
-    return 1 if options.check and report.missed else 0
+    return report.verdict(options.check)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ and five minutes. ``--check`` exits with 1 when a peak is not as estimated.
 
 from __future__ import annotations
 
-import argparse
 import os
 import platform
 import sys
@@ -26,9 +25,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import MBartConfig
 
-from benchmarks.data import Report, apart
+from benchmarks.measuring import Report, apart, options_of, peak_memory
 from benchmarks.plain_generator import SIZES, SOURCE, texts, vocabulary
-from benchmarks.tokenizer import new_module, new_tokenizer, peak_memory, pose_batch, start_codebooks
+from benchmarks.tokenizer import new_module, new_tokenizer, pose_batch, start_codebooks
 from soke.body import BodyModel
 from soke.build.models import factories
 from soke.config import load_config
@@ -204,10 +203,7 @@ MEASUREMENTS = {"generator": measure_generator, "tokenizer": measure_tokenizer}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="exit with 1 when a goal is missed")
-    parser.add_argument("--only", nargs="+", choices=MEASUREMENTS, default=list(MEASUREMENTS))
-    options = parser.parse_args(arguments)
+    options = options_of(__doc__, MEASUREMENTS).parse_args(arguments)
     report = Report()
     print(
         f"{torch.get_num_threads()} threads, Python {platform.python_version()}, torch "
@@ -215,8 +211,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     for name in options.only:
         MEASUREMENTS[name](report)
-    print(f"missed: {', '.join(report.missed)}" if report.missed else "all goals reached")
-    return 1 if options.check and report.missed else 0
+    return report.verdict(options.check)
 
 
 if __name__ == "__main__":
