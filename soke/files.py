@@ -49,7 +49,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def locked(path: str | Path, refusal: str) -> Iterator[None]:
-    """Hold the lock file ``path`` for as long as this process lives; its folder is made.
+    """Hold the lock file ``path`` during the block; its folder is made.
 
     Raises ``ValueError`` with ``refusal`` where another process holds it.
     """

@@ -140,6 +140,11 @@ def text_module(
         load_weights(network, config.TRAIN.PRETRAINED, "text_decoder")
     elif folder.pretrained:
         network.load_backbone(folder.folder)
+    if node.int8 and node.beams > 1:
+        raise ValueError(
+            "model.text_decoder.int8 follows one text at a time, not "
+            f"model.text_decoder.beams={node.beams}: leave one of them off"
+        )
     decode = partial(
         translate,
         max_pieces=node.max_pieces,

@@ -47,7 +47,7 @@ class Journal:
         self.folder, self.rank = Path(folder), rank
 
     def locked(self) -> AbstractContextManager[None]:
-        """Keep other evaluations away from the folder, as long as this process lives.
+        """Keep other evaluations away from the folder.
 
         Raises ``ValueError`` where another one is at work.
         """

@@ -63,8 +63,8 @@ def generate(
     Without a ``temperature`` the likeliest token is taken; else tokens are drawn (see
     `soke.generator.sampling.Sampling`), and of several ``samples`` the one with the best score is
     returned (see `generate_samples`). ``int8`` guesses steps with 8-bit integers and confirms many
-    of them at once, which is faster for large models on a CPU and changes no token. No texts give
-    an empty list.
+    of them at once: faster for few texts and large models on a CPU, and in float32 the same tokens
+    (but for ties). No texts give an empty list.
 
     Raises ``ValueError`` for options out of range and for more steps than the model has positions.
     """
@@ -118,7 +118,8 @@ def iterate(
 ) -> Iterator[Step]:
     """The steps of `generate` one by one, as soon as each is known.
 
-    Clips that have ended are in no later step; the iterator ends with the last clip.
+    Clips that have ended are in no later step; the iterator ends with the last clip. With ``int8``
+    steps come many at a time.
     """
     sampling = Sampling(temperature, top_k, top_p, seed=seed)
     return Decoding(model, batch, max_steps, min_steps, sampling, int8).steps()
@@ -169,14 +170,15 @@ class Decoding:
 
     @torch.inference_mode()
     def collect(self) -> list[Tensor]:
-        """Tokens [S, columns] of every sample of every clip."""
+        """Tokens [S, P] of every sample of every clip, by as many columns as a step has tokens."""
         if self.count == 0:
             return []
         steps = list(self.steps())
         clips = torch.cat([step.clips for step in steps])
         order = clips.argsort(stable=True)
         tokens = torch.cat([step.tokens for step in steps])[order]
-        return list(tokens.split(clips.bincount(minlength=self.count).tolist()))
+        lengths = clips.bincount(minlength=self.count).tolist()
+        return [row.clone() for row in tokens.split(lengths)]
 
     @torch.inference_mode()
     def steps(self) -> Iterator[Step]:
@@ -189,7 +191,9 @@ class Decoding:
         for step in range(self.max_steps):
             said = []
             for turn in range(model.passes):
-                logits, tokens = self._choose(decoder(inputs), step, turn)
+                # Between the steps of an iterator whoever reads it may have entered autocast.
+                with _without_autocast(inputs.device.type):
+                    logits, tokens = self._choose(decoder(inputs), step, turn)
                 if self.log_probability is not None:
                     self._score(clips, logits, tokens, heads.end)
                 if turn == 0 and heads.end in (first := tokens[:, 0].tolist()):
@@ -207,8 +211,7 @@ class Decoding:
 
     def _choose(self, states: Tensor, step: int, turn: int) -> tuple[Tensor, Tensor]:
         """Logits [n, heads of this turn, V] and what is said [n, heads of this turn]."""
-        with _without_autocast(states.device.type):
-            logits = self.heads.logits(states, turn)
+        logits = self.heads.logits(states, turn)
         if turn == 0 and step < self.min_steps:
             logits[:, 0, self.heads.end] = float("-inf")
         mine = slice(turn, turn + logits.shape[1])

@@ -19,6 +19,8 @@ from soke.generator.stepping import DecoderWeights, StepDecoder
 
 #: Sequences times guesses at most: beyond, the true weights take as long as one by one.
 _GUESSES = 24
+#: Fewer guesses at a time do not pay: for more than eight sequences none are made.
+_LEAST = 3
 #: From position to position: what is read next [n, streams, D] after states [n, streams, D].
 Follow = Callable[[Tensor, int], Tensor]
 
@@ -52,9 +54,9 @@ class DraftingDecoder:
         return self.known.popleft()[1]
 
     def _read_ahead(self, inputs: Tensor, count: int) -> None:
-        """Read these and about ``count`` positions more, as far as that pays."""
+        """Read these and ``count`` positions more, but at least one and no more than pays."""
         most = _GUESSES // (inputs.shape[0] * inputs.shape[1])
-        self.ahead = min(max(count, 1), most)
+        self.ahead = min(max(count, 1), most) if most >= _LEAST else 0
         self.guessed = min(self.ahead, self.decoder.limit - self.steps - 1)
         read, self.decoder.steps = [inputs], self.steps
         for step in range(self.steps, self.steps + self.guessed):

@@ -14,10 +14,9 @@ from soke.generator.network import Generator
 class Heads(Protocol):
     """What decoding asks of heads; tokens are numbered as the heads' rows are.
 
-    ``columns`` tokens are said at a step, and ``end`` is where the first head has ``</s>``.
+    ``end`` is where the first head has ``</s>``.
     """
 
-    columns: int
     end: int
 
     def logits(self, states: Tensor, turn: int) -> Tensor: ...
@@ -35,7 +34,6 @@ class CodeHeads:
     def __init__(self, model: Generator) -> None:
         parts, heads = model.vocabulary.parts, model.heads(codes_only=True)
         self.fused, self.passes, self.streams = model.fused, model.passes, model.streams
-        self.columns = len(parts)
         self.end = max(part.codebook_size for part in parts)
         shape = (len(parts), self.end + 1)
         self.weight = model.table.new_zeros(*shape, model.table.shape[1], dtype=torch.float32)

@@ -45,12 +45,13 @@ class Int8Linear:
                 warnings.simplefilter("ignore", UserWarning)
                 packed = torch._make_per_channel_quantized_tensor(steps, scale.double(), zeros, 0)
                 self.packed = torch.ops.quantized.linear_prepack(packed, bias)
+            # Older processors add two products in 16 bits, which seven bits of input cannot exceed.
+            self.seven_bits = not torch.cpu._is_vnni_supported()
         except (AttributeError, RuntimeError) as error:
             raise ValueError(
-                f"torch {torch.__version__} has no int8 layers for this processor: leave int8 off"
+                f"torch {torch.__version__} cannot make int8 layers on this processor ({error}): "
+                "leave int8 off"
             ) from error
-        # Older processors add two products in 16 bits, which seven bits of input cannot overflow.
-        self.seven_bits = not torch.cpu._is_vnni_supported()
 
     def __call__(self, x: Tensor) -> Tensor:
         found = torch.ops.quantized.linear_dynamic(x.float(), self.packed, self.seven_bits)

@@ -29,16 +29,16 @@ class FloatLinear:
         weights = [layer.weight.detach() for layer in layers]
         biases = [layer.bias.detach() for layer in layers]
         # A single layer is not copied.
-        self.weight = (weights[0] if len(weights) == 1 else torch.cat(weights)).to(dtype)
+        weight = (weights[0] if len(weights) == 1 else torch.cat(weights)).to(dtype)
         self.bias = (biases[0] if len(biases) == 1 else torch.cat(biases)).to(dtype)
-        self.factor = self.weight.t()
-        plain_cpu = self.weight.device.type == "cpu" and dtype == torch.float32
-        self.turned = plain_cpu and self.weight.numel() >= 2**19
+        self.factor = weight.t()  # [I, O]
+        plain_cpu = weight.device.type == "cpu" and dtype == torch.float32
+        self.turned = plain_cpu and weight.numel() >= 2**19
 
     def __call__(self, x: Tensor) -> Tensor:
         if self.turned and 4 < len(x) <= 48:
             # MKL is half as fast again on a few rows when the large matrix stands first.
-            return torch.addmm(self.bias[:, None], self.weight, x.t()).t().contiguous()
+            return torch.addmm(self.bias[:, None], self.factor.t(), x.t()).t().contiguous()
         return torch.addmm(self.bias, x, self.factor)
 
 
@@ -53,7 +53,7 @@ class _Norm:
 
 def _gelu(x: Tensor) -> Tensor:
     """x times the normal distribution's cumulative probability at x."""
-    if x.device.type != "cpu" or x.numel() > 2**12:
+    if x.device.type != "cpu" or x.dtype != torch.float32 or x.numel() > 2**12:
         return F.gelu(x)
     # For few numbers what oneDNN does before it begins takes longer than these.
     half = 0.5 * x

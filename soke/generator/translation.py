@@ -35,7 +35,7 @@ def translate(
 
     Raises ``ValueError`` for options out of range and for more pieces than the model has positions.
     """
-    if int8 and beams != 1:
+    if int8 and beams > 1:
         raise ValueError(f"int8 follows one text at a time, not {beams} beams: leave one off")
     if beams == 1:
         run = Decoding(model, batch, max_pieces, 1, Sampling(), int8, heads=PieceHead)
@@ -56,8 +56,6 @@ def reference_text(text: str, corpus: Corpus) -> str:
 
 class PieceHead:
     """The head in decoding: the pieces of text, and ``</s>`` behind them, in float32."""
-
-    columns = 1
 
     def __init__(self, model: SignToText) -> None:
         self.model = model

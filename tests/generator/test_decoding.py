@@ -215,9 +215,14 @@ def test_half_precision_weights_and_autocast(built, tmp_path, dtype):
         run = iterate(model, batch, 12, 12)
         next(run)
         assert torch.is_autocast_enabled("cpu")
+    run = iterate(model, batch, 12, 12)
+    first = next(run)
+    with torch.autocast("cpu", dtype):  # of whoever reads the steps
+        entered = torch.stack([first.tokens, *(step.tokens for step in run)], dim=1)
     halved = generate(model.to(dtype), batch, 12, 12)
     model.float().load_state_dict(weights)
     exact = generate(model, batch, 12, 12)
+    assert torch.equal(entered, torch.stack(exact))
     for way in (mixed, halved):
         same = torch.stack([a[:2] == b[:2] for a, b in zip(way, exact)])
         assert same.float().mean() > 0.7  # rounding adds up from step to step
