@@ -62,9 +62,13 @@ def int8_weights(decoder: nn.Module, dtype: torch.dtype) -> DecoderWeights:
     """The decoder's weights with int8 linear layers, packed once as long as they do not change.
 
     What goes from layer to layer is of ``dtype``. Whether the weights have changed is told by
-    torch's count of changes in place, which misses those made through ``.data``.
+    torch's count of changes in place, which misses those made through ``.data`` and those of
+    weights that were made in inference mode.
     """
-    state = (dtype, *((p.data_ptr(), p._version) for p in decoder.parameters()))
+    state = (
+        dtype,
+        *((p.data_ptr(), 0 if p.is_inference() else p._version) for p in decoder.parameters()),
+    )
     known = _PACKED.get(decoder)
     if known is None or known[0] != state:
         known = (state, DecoderWeights(decoder, dtype, Int8Linear))

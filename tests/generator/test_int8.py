@@ -1,5 +1,7 @@
 """Drafts in 8-bit integers, and that nothing but time depends on them."""
 
+from copy import deepcopy
+
 import pytest
 import torch
 from torch import nn
@@ -71,6 +73,16 @@ def test_the_packed_decoder_is_kept_until_the_weights_change(built):
     with torch.no_grad():
         decoder.layers[0].fc1.weight.div_(2)
     assert int8_weights(decoder, torch.bfloat16) is not int8_weights(decoder, torch.float32)
+
+
+def test_weights_made_in_inference_mode_are_packed_too(built):
+    model, prompts = built
+    batch = prompts(token_samples(2))
+    with torch.inference_mode():
+        copy = deepcopy(model)
+    assert next(copy.backbone.decoder.parameters()).is_inference()
+    for found, expected in zip(generate(copy, batch, 8, int8=True), generate(model, batch, 8)):
+        assert torch.equal(found, expected)
 
 
 # Reading ahead
