@@ -13,6 +13,8 @@ may start to read ahead.
 OMP_NUM_THREADS=1 while others use the machine: threads that wait for each other make training steps
 many times longer, which flatters the loader. The file is long because ratios count only within one
 run over the same clips.
+
+Long, since every measurement stands beside the plain reader that it is compared with.
 """
 
 from __future__ import annotations

@@ -9,6 +9,8 @@ each counts. What the convolutions reach of the machine's peak is printed beside
 
 Everything runs on the CPU, which the goals are for, and again on a GPU where there is one.
 ``--check`` exits with 1 when a goal is missed. About 3 GB and a few minutes are needed.
+
+Long, since the plain codebook and training stand beside what is compared with them.
 """
 
 from __future__ import annotations

@@ -123,9 +123,15 @@ def text_module(
     """The text decoder; from ``checkpoint`` if given, else as the configuration says.
 
     Raises ``ValueError`` for a checkpoint that is none of a text decoder, does not fit, or was
-    trained on the tokens of another tokenizer than ``TRAIN.PRETRAINED_VAE``.
+    trained on the tokens of another tokenizer than ``TRAIN.PRETRAINED_VAE``, and for int8 together
+    with several beams.
     """
     folder, node = config.model.generator, config.model.text_decoder
+    if node.int8 and node.beams > 1:
+        raise ValueError(
+            "model.text_decoder.int8 follows one text at a time, not "
+            f"model.text_decoder.beams={node.beams}: leave one of them off"
+        )
     network = SignToText(
         words,
         read_config(folder.folder, folder.scale_embedding),
@@ -140,11 +146,6 @@ def text_module(
         load_weights(network, config.TRAIN.PRETRAINED, "text_decoder")
     elif folder.pretrained:
         network.load_backbone(folder.folder)
-    if node.int8 and node.beams > 1:
-        raise ValueError(
-            "model.text_decoder.int8 follows one text at a time, not "
-            f"model.text_decoder.beams={node.beams}: leave one of them off"
-        )
     decode = partial(
         translate,
         max_pieces=node.max_pieces,
