@@ -4,8 +4,9 @@ Python's own unpickler trusts a file: it calls what is named, reserves memory fo
 hashes keys nested deeper than the C stack. So it is not used. A small machine replays the opcodes
 itself, and for any file:
 
-- Nothing of the file runs. The few names that numpy writes are noted, and arrays are built here
-  from checked content.
+- Nothing of the file runs. Of all that it names only the few calls that numpy writes mean anything,
+  and arrays are built here from checked content. Whatever else it holds becomes an `Unread` value,
+  so that a field that nobody needs does not stop a file.
 - Time and memory grow at most in proportion to the file, and the steps are counted. Lengths are
   believed only within the file, arrays are no larger than the bytes there are for them, and the
   keys of a dict are simple values that cannot be chosen to collide.
@@ -25,9 +26,9 @@ from pathlib import Path
 from soke.unpickling.alike import read_alike, remember
 from soke.unpickling.machine import Machine
 from soke.unpickling.opcodes import replay
-from soke.unpickling.values import UnsafePickleError, check_tree
+from soke.unpickling.values import Unread, UnsafePickleError, check_tree
 
-__all__ = ["UnsafePickleError", "safe_load_pickle"]
+__all__ = ["Unread", "UnsafePickleError", "safe_load_pickle", "safe_loads"]
 
 #: Bytes of a file, and bytes that a compressed one may unpack to.
 _MAX_FILE, _MAX_UNPACKED = 2**30, 2**28
@@ -38,11 +39,12 @@ _DAMAGE = (ValueError, TypeError, LookupError, EOFError, MemoryError, OverflowEr
 def safe_load_pickle(path: str | Path) -> object:
     """Read a pickle (protocols 0 to 5, plain or gzip'd) from an untrusted source.
 
-    Admitted are numpy arrays and scalars (bool, numbers, strings; arrays also of admitted objects),
-    dict (an OrderedDict becomes one), list, tuple, str, bytes, numbers, bool and None. Keys are
-    str, bytes, bool, None and real numbers of up to 64 bits. Raises `UnsafePickleError` (a
-    ``ValueError``) that names the file and the reason for anything else, such as other classes and
-    functions, torch tensors, sparse matrices and sets, and for truncated, empty or damaged files,
+    What is read: numpy arrays and scalars (bool, numbers, strings; arrays also of objects), dict
+    (an OrderedDict becomes one), list, tuple, str, bytes, numbers, bool and None. Any other value
+    within them, such as a torch tensor, a set or an instance of a class, becomes an `Unread` value
+    that says what it was; so does a key that is not str, bytes, bool, None or a real number of up
+    to 64 bits. Raises `UnsafePickleError` (a ``ValueError``) that names the file and the reason
+    where the file as a whole is such a value, and for truncated, empty, forged or damaged files,
     also where something follows the pickle; ``FileNotFoundError`` if there is no such file.
     """
     path = Path(path)
@@ -51,15 +53,22 @@ def safe_load_pickle(path: str | Path) -> object:
         if size > _MAX_FILE:
             raise UnsafePickleError(f"{path} has {size} bytes; pickles have up to {_MAX_FILE}")
         data = file.read(size)
+    return safe_loads(data, path)
+
+
+def safe_loads(data: bytes, where: str | Path) -> object:
+    """Like `safe_load_pickle`, from bytes; ``where`` is what errors call their source."""
     try:
         value = _load(_unpack(data))
+        if isinstance(value, Unread):
+            raise UnsafePickleError(f"it holds nothing but {value.name}")
     except UnsafePickleError as error:
-        raise UnsafePickleError(f"{path} is not a file that SOKE reads: {error}") from None
+        raise UnsafePickleError(f"{where} is not a file that SOKE reads: {error}") from None
     except _DAMAGE as error:
         reason = f"{type(error).__name__}: {str(error)[:200]}"
         raise UnsafePickleError(
-            f"{path} cannot be read as a pickle ({reason}). It is probably truncated or of another "
-            "format: fetch it again"
+            f"{where} cannot be read as a pickle ({reason}). It is probably truncated or of "
+            "another format: fetch it again"
         ) from error
     return value
 

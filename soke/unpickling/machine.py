@@ -10,10 +10,18 @@ from collections.abc import Callable
 
 import numpy as np
 
-from soke.unpickling.values import UnsafePickleError, build_array, build_dtype, check_keys
+from soke.unpickling.values import (
+    Name,
+    Unread,
+    UnsafePickleError,
+    admitted_keys,
+    build_array,
+    build_dtype,
+)
 
-#: Everything that a file may name. numpy moved its internals from ``numpy.core`` to ``numpy._core``
-#: in 2.0; protocols up to 2 write bytes by calling ``encode`` and ``bytes``.
+#: The names that mean something here; any other becomes an `Unread` value. numpy moved its
+#: internals from ``numpy.core`` to ``numpy._core`` in 2.0; protocols up to 2 write bytes by calling
+#: ``encode`` and ``bytes``.
 _NAMES = {
     (module, name)
     for module, names in {
@@ -29,15 +37,6 @@ _NAMES = {
     }.items()
     for name in names
 }
-
-
-class Name:
-    """A function or class that a file names, never the thing itself."""
-
-    __slots__ = ("name",)
-
-    def __init__(self, name: str) -> None:
-        self.name = name
 
 
 class Unfinished:
@@ -98,16 +97,33 @@ class Machine:
 
     def extend(self, items: list) -> None:
         target = self.stack[-1]
+        if type(target) is Unread:
+            return
         if type(target) is not list:
             raise UnsafePickleError(f"it appends to a {type(target).__name__}")
         target.extend(items)
 
     def update(self, items: list) -> None:
-        target, keys = self.stack[-1], items[::2]
+        target = self.stack[-1]
+        if type(target) is Unread:
+            return
         if type(target) is not dict or len(items) % 2:
             raise UnsafePickleError(f"it sets {len(items)} items of a {type(target).__name__}")
-        check_keys(keys)
-        target.update(zip(keys, items[1::2]))
+        target.update(zip(admitted_keys(items[::2]), items[1::2]))
+
+    def skip(self, name: str, count: int) -> None:
+        """Put an `Unread` value in place of the last ``count`` values."""
+        del self.stack[len(self.stack) - count :]
+        self.stack.append(Unread(name))
+
+    def skip_instance(self, count: int) -> None:
+        """Put an `Unread` value in place of a class and the rest of the last ``count`` values."""
+        self.skip(_name_of(self.stack[-count]), count)
+
+    def skip_to_mark(self, name: str | None = None) -> None:
+        """Put an `Unread` value in place of all since the mark; the class is the first of them."""
+        items = self.above_mark()
+        self.stack.append(Unread(name or _name_of(items[0])))
 
     def remember(self, index: int) -> None:
         self.memo[index] = self.stack[-1]
@@ -123,21 +139,16 @@ class Machine:
     def push_name(self, module: str, name: str) -> None:
         if type(module) is not str or type(name) is not str:  # before they are hashed
             raise UnsafePickleError(f"it names something by a {type(name).__name__}")
-        if (module, name) not in _NAMES:
-            raise UnsafePickleError(
-                f"it asks for {f'{module}.{name}'[:100]!r}; only numpy arrays, plain containers, "
-                "numbers and strings are admitted"
-            )
-        self.stack.append(Name(name))
-
-    def make_instance(self, module: str, name: str) -> None:
-        self.push_name(module, name)
-        raise UnsafePickleError(f"it makes an instance of {name}")
+        known = (module, name) in _NAMES
+        self.stack.append(Name(name) if known else Unread(f"{module}.{name}"))
 
     def call(self) -> None:
-        """Carry out a call, or note it where the content is still to come."""
+        """Carry out a call of a known name, or note it where the content is still to come."""
         target, arguments = self.last_two()
-        name = target.name if type(target) is Name else f"a {type(target).__name__}"
+        if type(target) is Unread:
+            self.stack.append(target)
+            return
+        name = _name_of(target)
         if name not in _CALLS or not _is_short_tuple(arguments):
             raise UnsafePickleError(f"it calls {name} in an unusual way")
         try:
@@ -148,6 +159,9 @@ class Machine:
     def finish(self) -> None:
         """Give an unfinished dtype or array its state."""
         target, state = self.last_two()
+        if type(target) is Unread:
+            self.stack.append(target)
+            return
         if type(target) is not Unfinished or not _is_short_tuple(state):
             raise UnsafePickleError(f"it sets the state of a {type(target).__name__}")
         try:
@@ -162,6 +176,10 @@ class Machine:
             raise UnsafePickleError("its arrays are larger than the file")
 
 
+def _name_of(value: object) -> str:
+    return value.name if isinstance(value, Unread) else f"a {type(value).__name__}"
+
+
 def _is_short_tuple(value: object) -> bool:
     # numpy gives up to nine arguments; a long tuple, used again and again, would take long.
     return type(value) is tuple and len(value) <= 9
@@ -173,12 +191,14 @@ def _is_short_tuple(value: object) -> bool:
 def _array(
     machine: Machine,
     content: bytes | bytearray | str | list,
-    dtype: np.dtype,
+    dtype: np.dtype | Unread,
     shape: tuple,
     order: str = "C",
     axes: tuple | None = None,
-) -> np.ndarray:
+) -> np.ndarray | Unread:
     """An array; in the order "K" its content is in C order and ``axes`` transpose it."""
+    if type(dtype) is Unread:
+        return dtype
     if type(order) is not str:
         raise UnsafePickleError(f"it orders an array by a {type(order).__name__}")
     machine.spend(len(content))
@@ -190,23 +210,36 @@ def _array(
     return array
 
 
-def _scalar(machine: Machine, dtype: np.dtype, content: bytes | str) -> np.generic:
+def _scalar(
+    machine: Machine, dtype: np.dtype | Unread, content: bytes | str
+) -> np.generic | Unread:
     machine.made_scalars = True
-    return _array(machine, content, dtype, ())[()]
+    array = _array(machine, content, dtype, ())
+    return array if type(array) is Unread else array[()]
+
+
+def _reconstruct(machine: Machine, kind: object, shape: object, code: object) -> object:
+    # Subclasses of arrays (matrices, records) have states of their own.
+    return kind if type(kind) is Unread else Unfinished(_fill)
 
 
 def _fill(
-    machine: Machine, version: int, shape: tuple, dtype: np.dtype, is_fortran: bool, content: object
-) -> np.ndarray:
+    machine: Machine,
+    version: int,
+    shape: tuple,
+    dtype: np.dtype | Unread,
+    is_fortran: bool,
+    content: object,
+) -> np.ndarray | Unread:
     return _array(machine, content, dtype, shape, "F" if is_fortran is True else "C")
 
 
 def _dtype(machine: Machine, name: str, *flags: bool) -> Unfinished:
     def make(
         machine: Machine, version: int, order: str, base: None, names: None, fields: None, *_: int
-    ) -> np.dtype:
-        if type(order) is not str or not (base is names is fields is None):
-            raise UnsafePickleError("it holds an array of records")
+    ) -> np.dtype | Unread:
+        if not (base is names is fields is None):
+            return Unread("an array of records")
         return build_dtype(name, order)
 
     return Unfinished(make)
@@ -220,7 +253,7 @@ def _encode(machine: Machine, text: str, codec: str) -> bytes:
 
 
 _CALLS = {
-    "_reconstruct": lambda machine, kind, shape, code: Unfinished(_fill),
+    "_reconstruct": _reconstruct,
     "_frombuffer": _array,
     "scalar": _scalar,
     "dtype": _dtype,

@@ -16,23 +16,53 @@ _CONTAINERS = {dict, list, tuple}
 #: Only these become keys. Tuples, complex and long numbers can be chosen to share one hash.
 _KEYS = {type(None), bool, int, float, str, bytes}
 _KEYS |= {np.dtype(code).type for code in "?bhilqBHILQefdSU"}
-_LEAVES = _KEYS | {np.dtype(code).type for code in "gFDG"}
+_LEAVES = _KEYS | {bytearray} | {np.dtype(code).type for code in "gFDG"}
 _CONTENTS = {bytes, bytearray, str, list}
-_ADMITTED = _LEAVES | _CONTAINERS | {np.ndarray}
+_DTYPES = {type(np.dtype(code)) for code in "?bhilqBHILQefdgFDGSUO"}
 #: numpy's names for bool, numbers and strings, and for objects that are listed one by one.
 _DTYPE = re.compile(r"[biufcSUO]\d{1,9}")
 
 
+class Unread:
+    """Stands for a value of a kind that is not read, such as a torch tensor or a set.
+
+    ``name`` says what the file calls it. Nothing of it was called, and nothing of it is kept.
+    """
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name[:100]
+
+    def __repr__(self) -> str:
+        return f"<not read: {self.name}>"
+
+
+class Name(Unread):
+    """A function or class whose calls the machine carries out itself."""
+
+    __slots__ = ()
+
+
+_ADMITTED = _LEAVES | _CONTAINERS | _DTYPES | {np.ndarray, Unread, Name}
+
+
 class UnsafePickleError(ValueError):
-    """A pickle that is damaged, or that asks for anything but arrays and plain containers."""
+    """A pickle that is damaged, forged or too large."""
 
 
-def check_keys(keys: list) -> None:
-    """Raise `UnsafePickleError` if ``keys`` could make a dict slow or end the process."""
-    if odd := set(map(type, keys)) - _KEYS:
-        raise UnsafePickleError(f"it has a key of type {odd.pop().__name__}")
-    if any(type(key) is int and key.bit_length() > 64 for key in keys):
-        raise UnsafePickleError("it has a key of more than 64 bits")
+def admitted_keys(keys: list) -> list:
+    """``keys`` with an `Unread` for each that could make a dict slow or end the process."""
+    if set(map(type, keys)) <= _KEYS and not any(map(_is_long, keys)):
+        return keys
+    return [
+        key if type(key) in _KEYS and not _is_long(key) else Unread(f"a {type(key).__name__}")
+        for key in keys
+    ]
+
+
+def _is_long(key: object) -> bool:
+    return type(key) is int and key.bit_length() > 64
 
 
 def check_tree(value: object) -> None:
@@ -54,8 +84,7 @@ def check_tree(value: object) -> None:
                 continue
             if not kinds <= _ADMITTED:
                 odd = next(item for item in items if type(item) not in _ADMITTED)
-                name = getattr(odd, "name", type(odd).__name__)
-                raise UnsafePickleError(f"it holds {name} itself")
+                raise UnsafePickleError(f"it holds {odd.name}")
             inner += [item for item in items if type(item) in _CONTAINERS or _lists_objects(item)]
         if not inner:
             return
@@ -73,12 +102,16 @@ def _items(container: dict | list | tuple | np.ndarray) -> Collection[object]:
     return container.ravel().tolist() if type(container) is np.ndarray else container
 
 
-def build_dtype(name: str, order: str) -> np.dtype:
-    """A numpy dtype from its name and byte order. Nothing else of its state is believed: numpy
-    would take flags that declare raw bytes to be object pointers."""
-    if type(name) is not str or not _DTYPE.fullmatch(name):
-        shown = repr(name[:100]) if type(name) is str else type(name).__name__
-        raise UnsafePickleError(f"it holds an array of {shown}")
+def build_dtype(name: str, order: str) -> np.dtype | Unread:
+    """A numpy dtype from its name and byte order; `Unread` for records, dates and raw bytes.
+
+    Nothing else of its state is believed: numpy would take flags that declare raw bytes to be
+    object pointers.
+    """
+    if type(name) is not str or type(order) is not str:
+        raise UnsafePickleError(f"it describes an array by a {type(name).__name__}")
+    if not _DTYPE.fullmatch(name):
+        return Unread(f"an array of {name!r}")
     dtype = np.dtype(name)
     return dtype.newbyteorder(order) if order in ("<", ">") else dtype
 
