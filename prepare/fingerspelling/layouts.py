@@ -55,7 +55,7 @@ class Layout:
         return Path(self.root, pattern.format(split=folder, name=self.clip_name(split, name)))
 
     def annotation_path(self, split: str) -> Path:
-        pattern = self.benchmark.annotation
+        pattern = self.benchmark.annotations[0]
         return Path(self.root, pattern.format(split=self.benchmark.splits[split]))
 
     def write_annotation(self, out: Path, split: str, entries: Sequence[Entry], fps: float) -> None:

@@ -5,7 +5,8 @@ from soke.data.clips import Clips, Group, Summary, summary_table, write_summarie
 from soke.data.entries import DataFault
 from soke.data.layouts import LAYOUTS, Layout
 from soke.data.lengths import length_rule, thin_frames
-from soke.data.poses import frame_files, read_clip_file, read_frames, read_pose_file
+from soke.data.motion_reader import Motion, read_motion_file
+from soke.data.poses import frame_files, read_frames
 from soke.data.signs import read_isolated_signs
 from soke.data.store import Shard, open_shard
 from soke.data.survey import load_motion, survey
@@ -18,6 +19,7 @@ __all__ = [
     "DataFault",
     "Group",
     "Layout",
+    "Motion",
     "Shard",
     "Summary",
     "frame_files",
@@ -25,10 +27,9 @@ __all__ = [
     "load_motion",
     "open_shard",
     "read_annotations",
-    "read_clip_file",
     "read_frames",
     "read_isolated_signs",
-    "read_pose_file",
+    "read_motion_file",
     "safe_load_pickle",
     "summary_table",
     "survey",

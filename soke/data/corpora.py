@@ -10,9 +10,10 @@ from dataclasses import dataclass
 class Corpus:
     """One data set and its pair of languages.
 
-    ``layout`` names the reader (`soke.data.annotations`); ``text_language`` and ``sign_language``
-    are vocabulary tokens such as ``en_XX`` and ``en_ASL``; ``keyword_prompt`` introduces a
-    retrieved sign (``{i}`` is its number); ``language`` is the ISO code that a user types.
+    ``layout`` names how it lies on disk (`soke.data.layouts`); ``text_language`` and
+    ``sign_language`` are vocabulary tokens such as ``en_XX`` and ``en_ASL``; ``keyword_prompt``
+    introduces a retrieved sign (``{i}`` is its number); ``language`` is the ISO code that a user
+    types.
     """
 
     name: str
@@ -26,6 +27,10 @@ class Corpus:
     signs: str | None = None  # list of isolated signs, relative to the root
     dictionary: str | None = None  # word2code.json
     lowercase: bool = False  # texts are read in lower case
+    annotation: str | None = None  # its annotation file, with {split}, where the layout's is not it
+    max_seconds: float | None = 30.0  # longer clips are left out
+    hands: str = "auto"  # of poses from any tool: flat, relative, or found by how the hands idle
+    mend_text: bool = False  # texts whose UTF-8 was read as Latin-1 are put right
 
 
 def select_corpora(names: str, table: Mapping[str, Corpus]) -> list[Corpus]:

@@ -1,7 +1,9 @@
-"""Reading annotation files: tables, pickled and JSON lists, entry by entry.
+"""Reading annotation files in every form that people hold, entry by entry.
 
-A file that cannot be understood as a whole raises ``ValueError``; one entry of it that cannot be
-used is a `DataFault` in the entry's place.
+The form is told by the content, not by the file's name: a pickled or JSON list of dicts, a dict of
+dicts, or a table with a header. `FIELDS` says what the forms call a field. A file that cannot be
+understood as a whole raises ``ValueError``; one entry of it that cannot be used is a `DataFault` in
+the entry's place. A field that nobody asks for never matters.
 """
 
 from __future__ import annotations
@@ -10,17 +12,17 @@ import csv
 import json
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path, PurePosixPath
 
-from soke.unpickling import safe_load_pickle
+from soke.unpickling import Unread, safe_load_pickle
 
 
 @dataclass(frozen=True)
 class Row:
-    """What one line of an annotation file says."""
+    """What one entry of an annotation file says."""
 
     name: str
     text: str
@@ -28,6 +30,10 @@ class Row:
     seconds: float = 0.0
     split: str | None = None  # where one file holds all splits
     language: str | None = None  # where one file may hold several languages
+    gloss: str = ""
+    signer: str = ""
+    num_frames: int | None = None
+    recording: str = ""  # the video that the clip was cut from
 
 
 #: Why an entry of an annotation file cannot be used (keys of the counters).
@@ -46,142 +52,275 @@ class DataFault(ValueError):
 
 
 Entries = list[Row | DataFault]
+#: Where a record of a file stands, for messages, and the record or what is wrong with it.
+Record = tuple[str, object]
 SPLITS = ("train", "val", "test")
-_HOW2SIGN_COLUMNS = ("SENTENCE_NAME", "SENTENCE", "START_REALIGNED", "END_REALIGNED", "fps")
-#: What `surrogateescape` makes of bytes that are no UTF-8.
+#: What the released files call each field; the first name that a record has counts.
+FIELDS: dict[str, tuple[str, ...]] = {
+    "name": ("name", "SENTENCE_NAME"),
+    "text": ("text", "SENTENCE", "translation"),
+    "gloss": ("gloss", "orth"),
+    "signer": ("signer", "speaker"),
+    "num_frames": ("num_frames", "length"),
+    "fps": ("fps",),
+    "start": ("START_REALIGNED",),
+    "end": ("END_REALIGNED",),
+    "recording": ("VIDEO_NAME",),
+    "split": ("split",),
+    "language": ("language",),
+}
+_NAMES = {name for names in FIELDS.values() for name in names}
+_DELIMITERS = "\t|;,"
+#: What `surrogateescape` makes of invalid UTF-8.
 _UNDECODED = re.compile("[\ud800-\udfff]")
 _LINE_BREAK = re.compile("\r\n|\r|\n")
-_TABLE_COLUMNS = ("name", "text", "language", "split", "fps")
+#: A field in quotation marks, those inside it doubled.
+_QUOTED = re.compile(r'"((?:[^"]|"")*)"')
+#: Tables of videos name a clip by its file.
+_VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm")
 
 
-def read_csv_rows(path: Path) -> Entries:
-    """Entries of a How2Sign CSV. Raises ``ValueError`` for missing columns."""
-    return _read_table(path, _HOW2SIGN_COLUMNS, _how2sign_row)
+def read_entries(path: Path, columns: Sequence[str] = ("name", "text")) -> Entries:
+    """The entries of an annotation file of any form.
 
-
-def read_table_rows(path: Path) -> Entries:
-    """Entries of the neutral table: name, text, language, split, fps (may be empty).
-
-    Raises ``ValueError`` for missing columns.
+    ``columns`` are the fields that a table must have. Raises ``ValueError`` for a file of no known
+    form, and for a table without one of these columns.
     """
-    return _read_table(path, _TABLE_COLUMNS, _table_row)
+    return [_row_or_fault(record, where) for where, record in _records(path, columns)]
 
 
-def _read_table(
-    path: Path, columns: Sequence[str], read: Callable[[Mapping[str, str | None], str], Row]
-) -> Entries:
-    """Rows of a CSV, separated by tabs or commas (UTF-8, with or without a mark)."""
-    # Bytes that are no UTF-8 become surrogates: they spoil their own line only.
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        delimiter = "\t" if "\t" in file.readline() else ","
-        file.seek(0)
-        reader, entries, last = csv.DictReader(file, delimiter=delimiter), [], 1
-        try:
-            missing = [column for column in columns if column not in (reader.fieldnames or ())]
-            if missing:
-                raise ValueError(
-                    f"{path} has no column {', '.join(missing)}; it has {reader.fieldnames}"
-                )
-            for record in reader:
-                # Blank lines are passed over; fields may go over several lines.
-                first, last = max(last + 1, reader.line_num - _breaks(record)), reader.line_num
-                lines = f"line {last}" if first == last else f"lines {first} to {last}"
-                entries.append(_checked(partial(_whole, read), record, f"{path}, {lines}"))
-        except csv.Error as error:
-            raise ValueError(
-                f"{path}, line {reader.reader.line_num}: it cannot be read as a CSV file in UTF-8 "
-                f"({error}); is a quotation mark before it not closed?"
-            ) from None
-        return entries
+def _records(path: Path, columns: Sequence[str]) -> Iterator[Record]:
+    with path.open("rb") as file:
+        start = file.read(64)
+    # A pickle begins with its protocol or, of the oldest ones, with a mark or an empty container.
+    pickled = start[:1] in (b"\x80", b"(", b"}") or start[:2] in (b"\x1f\x8b", b"]q", b"].")
+    if pickled or _is_json(start):
+        return iter(read_records(path))
+    return _read_table(path, columns)
 
 
-def _breaks(record: Mapping[str | None, object]) -> int:
-    """How many line breaks the fields of a CSV's record hold."""
-    values = (*record.values(), *(record.get(None) or ()))
-    return sum(len(_LINE_BREAK.findall(value)) for value in values if isinstance(value, str))
+def _is_json(start: bytes) -> bool:
+    return start.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"[", b"{")
 
 
-def _whole(
-    read: Callable[[Mapping[str, str | None], str], Row],
-    record: Mapping[str | None, str | list[str] | None],
-    where: str,
-) -> Row:
-    """The row of a CSV's record, unless its fields cannot be what their writer meant."""
-    # A quotation mark that opens a field and is not closed swallows lines up to the next mark.
-    if _breaks(record):
-        raise DataFault(
-            f"{where}: a field goes over several lines; close its quotation mark, or double one "
-            "that belongs to the text, or write the text in one line"
-        )
-    if any(record.get(None) or ()):
-        raise DataFault(
-            f"{where}: the line has more fields than there are columns; put a text that holds the "
-            "separator into quotation marks"
-        )
-    return read(record, where)
+def read_records(path: Path) -> list[Record]:
+    """Read a pickled or JSON list, or a dict of dicts by name, as pairs (where, record).
 
-
-def _checked(
-    read: Callable[[Mapping[str, str | None], str], Row], record: Mapping[str, object], where: str
-) -> Row | DataFault:
-    """The row of a record, or what is wrong with it."""
-    try:
-        row = read(record, where)
-        if not row.text:
-            raise DataFault(f"{where}: {row.name!r} has no text", NO_TEXT, row)
-        if _UNDECODED.search(row.name + row.text):
-            message = f"{where}: the name or the text holds bytes that are no UTF-8"
-            raise DataFault(message, row=row)
-        return row
-    except DataFault as fault:
-        return fault
-
-
-def _how2sign_row(record: Mapping[str, str | None], where: str) -> Row:
-    name, text = record["SENTENCE_NAME"], record["SENTENCE"]
-    if name is None or text is None:
-        raise DataFault(f"{where}: the line ends before the name or the sentence")
-    start = _number(record, "START_REALIGNED", where)
-    end = _number(record, "END_REALIGNED", where)
-    return Row(checked_name(name, where), text.strip(), _rate(record, where), end - start)
-
-
-def _table_row(record: Mapping[str, str | None], where: str) -> Row:
-    values = [record[column] for column in _TABLE_COLUMNS]
-    if None in values:
-        raise DataFault(f"{where}: the line ends before its last column")
-    name, text, language, split, fps = (value.strip() for value in values)
-    if split not in SPLITS:
-        raise DataFault(f"{where}: split has to be one of {list(SPLITS)}, found {split!r}")
-    rate = _rate(record, where) if fps else None
-    return Row(checked_name(name, where), text, rate, split=split, language=language)
-
-
-def read_pickle_rows(path: Path) -> Entries:
-    """Entries of a CSL-Daily or Phoenix-2014T file: a pickled list of dicts with name and text."""
-
-    def row(record: Mapping[str, object], where: str) -> Row:
-        check_fields(record, {"name": str, "text": str}, where)
-        return Row(checked_name(record["name"], where), record["text"].strip())
-
-    return [_checked(row, record, where) for where, record in read_records(path)]
-
-
-def read_records(path: Path) -> list[tuple[str, object]]:
-    """Read a list, JSON (by suffix) or pickled, as pairs (where, record).
-
-    Raises ``ValueError`` where the file cannot be read or holds no list.
+    Raises ``ValueError`` where the file cannot be read or holds neither.
     """
-    if path.suffix == ".json":
+    with path.open("rb") as file:
+        start = file.read(64)
+    if _is_json(start):
         try:
             content = json.loads(path.read_text(encoding="utf-8-sig"))
         except ValueError as error:
             raise ValueError(f"{path} cannot be read as JSON in UTF-8: {error}") from None
     else:
         content = safe_load_pickle(path)
-    if not isinstance(content, list | tuple):
-        raise ValueError(f"{path}: expected a list of dicts, found {type(content).__name__}")
-    return [(f"{path}, entry {i}", record) for i, record in enumerate(content)]
+    if isinstance(content, list | tuple):
+        return [(f"{path}, entry {i}", record) for i, record in enumerate(content)]
+    if isinstance(content, dict) and all(isinstance(v, dict) for v in content.values()):
+        return [
+            (f"{path}, entry {key!r}", {"name": key, **record}) for key, record in content.items()
+        ]
+    raise ValueError(
+        f"{path}: expected a list of dicts or a dict of dicts, found {type(content).__name__}"
+    )
+
+
+def _read_table(path: Path, columns: Sequence[str]) -> Iterator[Record]:
+    """The lines of a table; a field may stand in quotation marks.
+
+    Fields are separated by commas, semicolons, tabs or vertical bars, whichever gives the header
+    the most known names. Where commas or semicolons separate, a text needs its quotation marks, and
+    one that does not close swallows lines. Tabs and bars do not occur in texts, so there each line
+    is read by itself.
+    """
+    text = _decode(path)
+    body = text.lstrip("\r\n")
+    header, _, rest = body.partition("\n")
+    skipped = text[: len(text) - len(body)].count("\n") + 1
+    delimiter = max(_DELIMITERS, key=lambda mark: len(_NAMES & set(_split(header, mark))))
+    names = [name.strip() for name in _split(header.rstrip("\r"), delimiter)]
+    _check_header(path, names, columns)
+    read = _read_lines if delimiter in "\t|" else _read_quoted
+    for first, last, record in read(path, rest, delimiter, names, skipped):
+        lines = f"line {last}" if first == last else f"lines {first} to {last}"
+        where = f"{path}, {lines}"
+        yield where, _line_fault(record, where) or record
+
+
+def _line_fault(record: Mapping[str | None, object], where: str) -> DataFault | None:
+    """What is wrong with a line whose fields cannot be what its writer meant."""
+    # A quotation mark that opens a field and is not closed swallows lines up to the next mark.
+    if _breaks(record):
+        return DataFault(
+            f"{where}: a field goes over several lines; close its quotation mark, or double one "
+            "that belongs to the text, or write the text in one line"
+        )
+    if any(record.get(None) or ()):
+        return DataFault(
+            f"{where}: the line has more fields than there are columns; put a text that holds the "
+            "separator into quotation marks"
+        )
+    cut = [key for key, value in record.items() if value is None and key in _NAMES]
+    return DataFault(f"{where}: the line ends before {cut[0]!r}") if cut else None
+
+
+def _decode(path: Path) -> str:
+    content = path.read_bytes()
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return content.decode("utf-16", errors="replace")
+    # Invalid UTF-8 becomes surrogates, which spoil their own line only.
+    return content.decode("utf-8-sig", errors="surrogateescape")
+
+
+def _split(line: str, delimiter: str) -> list[str]:
+    return next(csv.reader([line[:10_000]], delimiter=delimiter), [])
+
+
+def _check_header(path: Path, names: Sequence[str], columns: Sequence[str]) -> None:
+    missing = [FIELDS[field][0] for field in columns if not set(FIELDS[field]) & set(names)]
+    if missing and not _NAMES & set(names):
+        start = ", ".join(names)[:60]
+        raise ValueError(
+            f"{path} has no column {', '.join(missing)}: it begins with {start!r}. Expected a "
+            "table with a header, or a pickled or JSON list of dicts with a name and a text"
+        )
+    if missing:
+        raise ValueError(f"{path} has no column {', '.join(missing)}; it has {list(names)}")
+    doubled = [name for name, count in Counter(names).items() if count > 1 and name in _NAMES]
+    if doubled:
+        raise ValueError(f"{path} has the column {doubled[0]!r} twice; rename or remove one")
+
+
+def _read_lines(
+    path: Path, text: str, delimiter: str, names: Sequence[str], skipped: int
+) -> Iterator[tuple[int, int, object]]:
+    for number, line in enumerate(text.splitlines(), start=skipped + 1):
+        if not line.strip():
+            continue
+        fields = line.split(delimiter)
+        if len(fields) == len(names):
+            # A mark at the beginning of a text need not be closed.
+            fields = [_unquoted(field) for field in fields]
+        else:
+            fields = _split(line, delimiter)
+        extra = {None: fields[len(names) :]} if len(fields) > len(names) else {}
+        yield number, number, {**dict.fromkeys(names), **dict(zip(names, fields)), **extra}
+
+
+def _unquoted(field: str) -> str:
+    quoted = _QUOTED.fullmatch(field)
+    return quoted[1].replace('""', '"') if quoted else field
+
+
+def _read_quoted(
+    path: Path, text: str, delimiter: str, names: Sequence[str], skipped: int
+) -> Iterator[tuple[int, int, object]]:
+    reader = csv.DictReader(text.splitlines(keepends=True), fieldnames=names, delimiter=delimiter)
+    last = skipped
+    try:
+        for record in reader:
+            # Blank lines are passed over; fields may go over several lines.
+            end = skipped + reader.line_num
+            first = max(last + 1, end - _breaks(record))
+            last = end
+            yield first, last, record
+    except csv.Error as error:
+        raise ValueError(
+            f"{path}, line {skipped + reader.reader.line_num}: it cannot be read as a CSV file in "
+            f"UTF-8 ({error}); is a quotation mark before it not closed?"
+        ) from None
+
+
+def _breaks(record: Mapping[str | None, object]) -> int:
+    """How many line breaks the fields of a table's record hold."""
+    values = (*record.values(), *(record.get(None) or ()))
+    return sum(len(_LINE_BREAK.findall(value)) for value in values if isinstance(value, str))
+
+
+def _row_or_fault(record: object, where: str) -> Row | DataFault:
+    try:
+        return _row(record, where)
+    except DataFault as fault:
+        return fault
+
+
+def _row(record: object, where: str) -> Row:
+    """What a record says. Raises `DataFault` where it cannot be what its writer meant."""
+    if isinstance(record, DataFault):
+        raise record
+    if not isinstance(record, dict):
+        raise DataFault(f"{where}: expected a dict, found {type(record).__name__}")
+    split = _split_name(record, where)
+    name = _text(record, "name", where)
+    text = _text(record, "text", where)
+    if name is None or text is None:
+        lacking = "name" if name is None else "text"
+        found = [key for key in record if isinstance(key, str)]
+        raise DataFault(f"{where}: {lacking!r} has to be str, found nothing; there are {found}")
+    row = Row(
+        checked_name(_without_suffix(name.strip()), where),
+        text.strip(),
+        fps=_rate(record, where),
+        seconds=_seconds(record, where),
+        split=split,
+        language=_text(record, "language", where),
+        gloss=_text(record, "gloss", where) or "",
+        signer=_plain(record, "signer"),
+        num_frames=_count(record),
+        recording=_plain(record, "recording"),
+    )
+    if not row.text:
+        raise DataFault(f"{where}: {row.name!r} has no text", NO_TEXT, row)
+    if _UNDECODED.search(row.name + row.text):
+        raise DataFault(f"{where}: the name or the text is invalid UTF-8", row=row)
+    return row
+
+
+def _value(record: Mapping[object, object], field: str) -> object:
+    return next((record[name] for name in FIELDS[field] if name in record), None)
+
+
+def _text(record: Mapping[object, object], field: str, where: str) -> str | None:
+    """A text; a list of words is joined. None where the record has none."""
+    value = _value(record, field)
+    if isinstance(value, list | tuple) and all(isinstance(word, str) for word in value):
+        value = " ".join(value)
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        found = value.name if isinstance(value, Unread) else type(value).__name__
+        name = next(name for name in FIELDS[field] if name in record)
+        raise DataFault(f"{where}: {name!r} has to be str, found {found}")
+    return value
+
+
+def _plain(record: Mapping[object, object], field: str) -> str:
+    """A label that does not have to be there: text or number, else nothing."""
+    value = _value(record, field)
+    return str(value).strip() if isinstance(value, str | int) else ""
+
+
+def _count(record: Mapping[object, object]) -> int | None:
+    value = _value(record, "num_frames")
+    try:
+        return int(value) if isinstance(value, str | int) else None
+    except ValueError:
+        return None
+
+
+def _split_name(record: Mapping[object, object], where: str) -> str | None:
+    split = _text(record, "split", where)
+    if split is not None and split.strip() not in SPLITS:
+        raise DataFault(f"{where}: split has to be one of {list(SPLITS)}, found {split.strip()!r}")
+    return None if split is None else split.strip()
+
+
+def _without_suffix(name: str) -> str:
+    path = PurePosixPath(name)
+    return str(path.with_suffix("")) if path.suffix.lower() in _VIDEO_SUFFIXES else name
 
 
 def check_fields(record: object, fields: Mapping[str, type], where: str) -> None:
@@ -194,29 +333,41 @@ def check_fields(record: object, fields: Mapping[str, type], where: str) -> None
             found = type(value).__name__ if field in record else "nothing"
             raise DataFault(f"{where}: {field!r} has to be {kind.__name__}, found {found}")
         if isinstance(value, str) and _UNDECODED.search(value):
-            raise DataFault(f"{where}: {field!r} holds bytes that are no UTF-8")
+            raise DataFault(f"{where}: {field!r} is invalid UTF-8")
 
 
 def checked_name(name: str, where: str) -> str:
     """Return a clip name, which becomes part of paths, if it stays inside the data set."""
     parts = PurePosixPath(name).parts
     if not parts or ".." in parts or name.startswith("/") or "\\" in name or "\0" in name:
-        raise DataFault(f"{where}: {name!r} is no clip name")
+        raise DataFault(f"{where}: {name!r} is an invalid clip name")
     return name
 
 
-def _rate(record: Mapping[str, str | None], where: str) -> float:
+def _rate(record: Mapping[object, object], where: str) -> float | None:
     fps = _number(record, "fps", where)
-    if fps <= 0:
-        raise DataFault(f"{where}: fps has to be above 0, found {record['fps']!r}")
+    if fps is not None and fps <= 0:
+        raise DataFault(f"{where}: fps has to be above 0, found {_value(record, 'fps')!r}")
     return fps
 
 
-def _number(record: Mapping[str, str | None], column: str, where: str) -> float:
+def _seconds(record: Mapping[object, object], where: str) -> float:
+    start = _number(record, "start", where)
+    end = _number(record, "end", where)
+    return 0.0 if start is None or end is None else end - start
+
+
+def _number(record: Mapping[object, object], field: str, where: str) -> float | None:
+    """A number, None where there is none; times must be there where their column is."""
+    value = _value(record, field)
+    if value is None or (field == "fps" and isinstance(value, str) and not value.strip()):
+        return None
     try:
-        number = float(record[column])
+        number = float(value)
     except (TypeError, ValueError):
         number = math.nan
     if not math.isfinite(number):
-        raise DataFault(f"{where}: {column} has to be a number, found {record[column]!r}")
+        name = next(name for name in FIELDS[field] if name in record)
+        found = value.name if isinstance(value, Unread) else repr(value)
+        raise DataFault(f"{where}: {name} has to be a number, found {found}")
     return number

@@ -1,16 +1,16 @@
-"""How data sets lie on disk: the three benchmarks and a neutral table, a row of `LAYOUTS` each.
+"""How data sets lie on disk, one row of `LAYOUTS` each.
 
-A row has file names as templates, a reader of annotation files (`soke.data.entries`) and the rules
-of the data set. What is done with it is the same for all of them: see `soke.data.annotations`.
+A row has file names as templates and the rules of the data set. What is done with it is the same
+for all of them: see `soke.data.annotations`. The form of an annotation file does not depend on the
+layout: `soke.data.entries` tells it by the content.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-from soke.data.entries import SPLITS, Entries, read_csv_rows, read_pickle_rows, read_table_rows
+from soke.data.entries import SPLITS
 
 #: How2Sign clips whose pose fitting failed; each name goes on with ``-rgb_front``.
 _BAD_HOW2SIGN = """
@@ -33,16 +33,18 @@ class Layout:
 
     title: str
     source: str
-    annotation: str
-    read_rows: Callable[[Path], Entries]
-    clip_files: tuple[str, ...]  # one file a clip; the first that exists is taken
-    frames: str | None  # a folder of frame pickles, where there is no file
+    annotations: tuple[str, ...]  # the first that exists is read; the first of all is expected
+    clip_files: tuple[str, ...]  # one file per clip; the first that exists is taken
+    frames: str | None  # a folder of frame files, where there is no file
     splits: Mapping[str, str]
+    columns: tuple[str, ...] = ("name", "text")  # fields that a table has to have
+    split_in_names: bool = False  # names begin with the split's name there
     known_bad: frozenset[str] = frozenset()
+    own: bool = False  # data of the user's own, from any tool
 
     @property
     def remedy(self) -> str:
-        if self.frames is None:
+        if self.own:
             return f"The README's section on your own data says how {self.source} is laid out"
         return (
             f"{self.title} comes from {self.source} and needs the SMPL-X poses released with the "
@@ -55,8 +57,11 @@ LAYOUTS: dict[str, Layout] = {
     "how2sign": Layout(
         title="How2Sign",
         source="https://how2sign.github.io",
-        annotation="{split}/re_aligned/how2sign_realigned_{split}_preprocessed_fps.csv",
-        read_rows=read_csv_rows,
+        annotations=(
+            "{split}/re_aligned/how2sign_realigned_{split}_preprocessed_fps.csv",
+            "{split}/re_aligned/how2sign_realigned_{split}.csv",
+            "how2sign_realigned_{split}.csv",
+        ),
         clip_files=("poses_video_level/{split}/poses/{name}.pkl",),
         frames="{split}/poses/{name}",
         splits=_SPLITS,
@@ -65,8 +70,7 @@ LAYOUTS: dict[str, Layout] = {
     "csl": Layout(
         title="CSL-Daily",
         source="http://home.ustc.edu.cn/~zhouh156/dataset/csl-daily/",
-        annotation="csl_clean.{split}",
-        read_rows=read_pickle_rows,
+        annotations=("csl_clean.{split}",),
         clip_files=("poses_video_level/{name}.pkl",),
         frames="poses/{name}",
         splits=_SPLITS,
@@ -74,20 +78,34 @@ LAYOUTS: dict[str, Layout] = {
     "phoenix": Layout(
         title="Phoenix-2014T",
         source="https://www-i6.informatik.rwth-aachen.de/~koller/RWTH-PHOENIX-2014-T/",
-        annotation="phoenix14t.{split}",
-        read_rows=read_pickle_rows,
+        annotations=(
+            "phoenix14t.{split}",
+            "PHOENIX-2014-T.{split}.corpus.csv",
+            "annotations/manual/PHOENIX-2014-T.{split}.corpus.csv",
+        ),
         clip_files=("poses_video_level/{name}.pkl",),
         frames="{name}",
         splits=_SPLITS | {"val": "dev"},
+        split_in_names=True,
     ),
     "table": Layout(
         title="The table of clips",
         source="a data set of your own",
-        annotation="clips.csv",
-        read_rows=read_table_rows,
-        clip_files=("poses/{name}.npz", "poses/{name}.npy"),
-        frames=None,
+        annotations=("clips.csv",),
+        clip_files=("poses/{name}.npz", "poses/{name}.npy", "poses/{name}.pkl"),
+        frames="poses/{name}",
         splits=_SPLITS,
+        columns=("name", "text", "language", "split"),
+        own=True,
+    ),
+    "lmdb": Layout(
+        title="The LMDB of clips",
+        source="a release of SignSparK",
+        annotations=("lmdb/{split}/*.lmdb", "{split}/*.lmdb", "*_{split}.lmdb"),
+        clip_files=(),
+        frames=None,
+        splits=_SPLITS | {"val": "dev"},
+        own=True,
     ),
 }
 

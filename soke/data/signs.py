@@ -8,17 +8,22 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from soke.data.annotations import DAMAGED, NO_POSES, SIGNS, Clip, Drops, candidates
+from soke.data.annotations import DAMAGED, NO_POSES, SIGNS, Clip, Drops, candidates, with_hands
 from soke.data.entries import NO_TEXT, DataFault, check_fields, checked_name, read_records
+from soke.data.hands import ANY_HANDS, Hands
 from soke.data.layouts import Layout, layout_named
-from soke.data.poses import frame_files, is_pose_file, read_pose_file
+from soke.data.poses import frame_files, is_pose_file, read_poses
 from soke.files import require
 
 INCOMPLETE = "fewer than half of the frames"  # why a sign is left out, beside other reasons
 
 
 def read_isolated_signs(
-    layout: str, root: str | Path, path: str | Path, corpus: str | None = None
+    layout: str,
+    root: str | Path,
+    path: str | Path,
+    corpus: str | None = None,
+    hands: Hands | None = None,
 ) -> tuple[list[Clip], Drops]:
     """List the usable isolated signs of a JSON or pickled list (``path`` relative to ``root``).
 
@@ -52,7 +57,7 @@ def read_isolated_signs(
             dropped[INCOMPLETE] += 1
         else:
             signs.append(sign)
-    return signs, dropped
+    return with_hands(signs, hands, dropped), dropped
 
 
 def _isolated_sign(row: Layout, root: Path, corpus: str, record: object, where: str) -> Clip | None:
@@ -74,11 +79,13 @@ def _isolated_sign(row: Layout, root: Path, corpus: str, record: object, where: 
             # A folder first: its names say which number a frame has.
             for poses in reversed(candidates(row, root, split, candidate)):
                 if poses.exists():
-                    return Clip(name, corpus, label, SIGNS, poses, numbers=numbers)
+                    return Clip(
+                        name, corpus, label, SIGNS, poses, numbers=numbers, any_tool=row.own
+                    )
     return None
 
 
 def _frame_numbers(poses: Path) -> np.ndarray:
     if is_pose_file(poses):
-        return np.arange(len(read_pose_file(poses)))
+        return np.arange(len(read_poses(poses, ANY_HANDS).frames))
     return np.array([number for number, _ in frame_files(poses)], dtype=int)

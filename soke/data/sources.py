@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from soke.data.annotation_files import annotation_path, stronger_splits
 from soke.data.annotations import (
+    MAX_SECONDS,
     SIGNS,
     Clip,
     Drops,
-    annotation_path,
     read_annotations,
-    stronger_splits,
 )
+from soke.data.hands import Hands
 from soke.data.signs import read_isolated_signs
 
 
@@ -27,30 +29,55 @@ class Source:
     fps: float
     language: str | None = None
     signs: str | None = None  # the list of isolated signs, relative to the root
+    template: str | None = None  # of the annotation files, where they are not the layout's
+    max_seconds: float | None = MAX_SECONDS
+    hands: Hands | None = None  # how hand poses are read where their form leaves it open
+    mend_text: bool = False
 
     @property
     def annotation(self) -> Path:
         """The file that lists the clips."""
         if self.split == SIGNS:
             return Path(self.root) / str(self.signs)
-        return annotation_path(self.layout, self.root, self.split)
+        return annotation_path(self.layout, self.root, self.split, self.template)
 
     @property
     def annotations(self) -> dict[str, Path]:
         """All files that decide which clips are listed, by split: a name counts in one split."""
         splits = () if self.split == SIGNS else stronger_splits(self.split)
-        others = {split: annotation_path(self.layout, self.root, split) for split in splits}
+        others = {
+            split: annotation_path(self.layout, self.root, split, self.template) for split in splits
+        }
         return {self.split: self.annotation} | others
 
     @property
     def rules(self) -> dict[str, object]:
-        """Everything but where it lies: a data set may be moved."""
-        return {key: value for key, value in asdict(self).items() if key != "root"}
+        """Everything but where it lies: a data set may be moved.
+
+        What was added since stores were first packed is left out where it says nothing.
+        """
+        rules = {key: value for key, value in asdict(self).items() if key != "root"}
+        if self.hands is not None:
+            relaxed = hashlib.sha256(repr(self.hands.relaxed).encode()).hexdigest()[:8]
+            rules["hands"] = f"{self.hands.convention}, relaxed {relaxed}"
+        defaults = {"template": None, "max_seconds": MAX_SECONDS, "hands": None, "mend_text": False}
+        return {k: v for k, v in rules.items() if k not in defaults or v != defaults[k]}
 
     def list_clips(self) -> tuple[list[Clip], Drops]:
         """The usable clips and what was left out, see `soke.data.annotations`."""
         if self.split == SIGNS:
-            return read_isolated_signs(self.layout, self.root, str(self.signs), self.corpus)
+            return read_isolated_signs(
+                self.layout, self.root, str(self.signs), self.corpus, self.hands
+            )
         return read_annotations(
-            self.layout, self.root, self.split, self.corpus, self.fps, self.language
+            self.layout,
+            self.root,
+            self.split,
+            self.corpus,
+            self.fps,
+            self.language,
+            template=self.template,
+            max_seconds=self.max_seconds,
+            hands=self.hands,
+            mend_text=self.mend_text,
         )

@@ -132,7 +132,7 @@ class Shard(Sequence[Clip]):
         if not -len(self) <= index < len(self):
             raise IndexError(index)
         record = self.record(index)
-        values = {key: record.get(key) for key in _RECORDED}
+        values = {key: record[key] for key in _RECORDED if key in record}
         values["numbers"] = None if values["numbers"] is None else tuple(values["numbers"])
         frames = tuple(record["frames"])
         return Clip(**values, poses=self.folder / FRAMES, rows=frames, packing=self.packing)
@@ -173,7 +173,8 @@ class Shard(Sequence[Clip]):
 
 
 #: What a line of the store keeps of a clip.
-_RECORDED = [f.name for f in fields(Clip) if f.name not in ("poses", "rows", "packing")]
+_NOT_RECORDED = ("poses", "rows", "packing", "any_tool", "hands", "max_seconds")
+_RECORDED = [f.name for f in fields(Clip) if f.name not in _NOT_RECORDED]
 
 
 def describe(clip: Clip, root: str | Path) -> dict[str, object]:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from rich.progress import track
 from torch.utils.data import DataLoader, Dataset
 
-from soke.data.annotations import DAMAGED, MIN_FRAMES, TOO_SHORT, Clip, Drops
+from soke.data.annotations import DAMAGED, MIN_FRAMES, TOO_SHORT, Clip, Drops, too_long
 from soke.data.lengths import thin_frames
-from soke.data.poses import frame_files, is_pose_file, read_frames, read_pose_file
+from soke.data.lmdb_clips import LMDB_SUFFIX, read_record
+from soke.data.motion_reader import Motion, read_motion_file
+from soke.data.poses import frame_files, is_pose_file, read_frames
+from soke.data.rotations import resample
 from soke.data.store import mapped
+from soke.parts import SHAPE
 
 log = logging.getLogger(__name__)
 
@@ -23,26 +28,51 @@ _SHOW_PROGRESS = 2000
 
 
 def load_motion(clip: Clip) -> np.ndarray:
-    """Read the motion of a clip or sign, thinned to its target rate where it is faster.
+    """Read the motion of a clip or sign at its target rate.
 
+    Released poses that are faster are thinned; poses of other tools are resampled from either side.
     Returns float32 ``[T, 179]``. Raises ``ValueError`` that names the file for damaged poses.
     """
-    return read_motion(clip)[0]
+    return read_motion(clip).frames
 
 
-def read_motion(clip: Clip) -> tuple[np.ndarray, int]:
-    """Like `load_motion`; beside the motion, how many numbers are missing among its frames."""
+@dataclass(frozen=True)
+class ClipMotion:
+    """The motion of a clip, and what reading it showed."""
+
+    frames: np.ndarray  # [T, 179]
+    fps: float
+    missing: int = 0  # frame numbers that are missing between the first and the last
+    native: float | None = None  # the rate that it was resampled from, if it was
+
+
+def read_motion(clip: Clip) -> ClipMotion:
+    """Like `load_motion`, with what is known of the motion beside it."""
     if clip.rows is not None:
         start, count = clip.rows
-        return np.array(mapped(clip.poses.parent, clip.packing).frames[start : start + count]), 0
+        frames = mapped(clip.poses.parent, clip.packing).frames[start : start + count]
+        return ClipMotion(np.array(frames), clip.target_fps)
+    motion, missing = _read_native(clip)
+    if not len(motion.frames):
+        raise ValueError(f"{clip.poses} holds no frame of {clip.name!r}")
+    rate = clip.fps or motion.fps or clip.target_fps
+    if not clip.any_tool or clip.numbers is not None or rate == clip.target_fps:
+        return ClipMotion(motion.frames, min(rate, clip.target_fps), missing)
+    frames = resample(motion.frames, slice(0, SHAPE.start), rate, clip.target_fps)
+    return ClipMotion(frames, clip.target_fps, missing, rate)
+
+
+def _read_native(clip: Clip) -> tuple[Motion, int]:
+    """The motion as it lies on disk, released poses thinned, and how many numbers are missing."""
+    if clip.poses.suffix == LMDB_SUFFIX:
+        return read_record(clip.poses, clip.name, clip.hands), 0
     if is_pose_file(clip.poses):
-        frames = read_pose_file(clip.poses)
+        motion = read_motion_file(clip.poses, clip.hands)
+        frames = motion.frames
         if clip.numbers is not None:
             frames = frames[clip.numbers[0] : clip.numbers[1] + 1]
-        if not len(frames):
-            raise ValueError(f"{clip.poses} holds no frame of {clip.name!r}")
         kept = _kept_frames(clip, len(frames))
-        return (frames if len(kept) == len(frames) else frames[kept]), 0
+        return replace(motion, frames=frames if len(kept) == len(frames) else frames[kept]), 0
     files = frame_files(clip.poses)
     if clip.numbers is not None:
         first, last = clip.numbers
@@ -52,12 +82,14 @@ def read_motion(clip: Clip) -> tuple[np.ndarray, int]:
     gaps = files[-1][0] - files[0][0] + 1 - len(files)
     if gaps:
         log.debug("%s: %d frame numbers are missing", clip.poses, gaps)
-    return read_frames([files[i][1] for i in _kept_frames(clip, len(files))]), gaps
+    kept = _kept_frames(clip, len(files))
+    return read_frames([files[i][1] for i in kept], clip.hands), gaps
 
 
 def _kept_frames(clip: Clip, n: int) -> np.ndarray:
-    fps = clip.fps if clip.numbers is None else None
-    return np.arange(n) if fps is None else thin_frames(n, fps, clip.target_fps)
+    if not n or clip.any_tool or clip.fps is None or clip.numbers is not None:
+        return np.arange(n)
+    return thin_frames(n, clip.fps, clip.target_fps)
 
 
 @dataclass(frozen=True)
@@ -67,6 +99,7 @@ class Reading:
     frames: np.ndarray | None  # [T, 179], None where only the length was asked for
     length: int = 0
     missing: int = 0  # frame numbers that are missing between the first and the last
+    native: float | None = None  # the rate that it was resampled from, if it was
     fault: str | None = None  # a message that names clip and file
     reason: str = DAMAGED
 
@@ -80,14 +113,21 @@ class _Readings(Dataset[Reading]):
 
     def __getitem__(self, index: int) -> Reading:
         clip = self.clips[index]
+        name = f"{clip.corpus} {clip.name!r}"
         try:
-            frames, missing = read_motion(clip)
+            motion = read_motion(clip)
         except (ValueError, OSError) as error:
-            return Reading(None, fault=f"{clip.corpus} {clip.name!r}: {error}")
-        if len(frames) < MIN_FRAMES and clip.numbers is None:
-            what = f"{clip.corpus} {clip.name!r}: {clip.poses} has {len(frames)} frames"
+            return Reading(None, fault=f"{name}: {error}")
+        length = len(motion.frames)
+        if length < MIN_FRAMES and clip.numbers is None:
+            what = f"{name}: {clip.poses} has {length} frames"
             return Reading(None, fault=what, reason=TOO_SHORT)
-        return Reading(frames if self.keep else None, len(frames), missing)
+        seconds = length / motion.fps
+        if clip.max_seconds is not None and seconds >= clip.max_seconds:
+            what = f"{name}: {clip.poses} lasts {seconds:.0f} s"
+            return Reading(None, fault=what, reason=too_long(clip.max_seconds))
+        frames = motion.frames if self.keep else None
+        return Reading(frames, length, motion.missing, motion.native)
 
 
 def read_all(clips: Sequence[Clip], workers: int = 0, keep: bool = True) -> Iterator[Reading]:
@@ -119,11 +159,17 @@ class Survey:
 
 def survey(clips: Sequence[Clip], dropped: Drops, workers: int = 0) -> Survey:
     """Read every clip once and keep those that can be used; the others are added to ``dropped``."""
-    kept, lengths, gaps, missing = [], [], 0, 0
+    kept = []
+    lengths = []
+    gaps = 0
+    missing = 0
+    rates: Counter[float] = Counter()
     readings = track(
-        read_all(clips, workers, keep=False), "reading poses", len(clips),
+        read_all(clips, workers, keep=False),
+        "reading poses",
+        len(clips),
         disable=len(clips) < _SHOW_PROGRESS,
-    )  # fmt: skip
+    )
     for reading, clip in zip(readings, clips):
         if reading.fault is not None:
             dropped.fault(ValueError(reading.fault), reading.reason)
@@ -132,4 +178,16 @@ def survey(clips: Sequence[Clip], dropped: Drops, workers: int = 0) -> Survey:
         lengths.append(reading.length)
         gaps += reading.missing > 0
         missing += reading.missing
+        rates.update(() if reading.native is None else (reading.native,))
+    note_rates(dropped, clips, rates)
     return Survey(kept, np.array(lengths, dtype=np.int64), gaps, missing)
+
+
+def note_rates(dropped: Drops, clips: Sequence[Clip], rates: Counter[float]) -> None:
+    """Say how many clips were resampled, and from which rates."""
+    if rates:
+        shown = ", ".join(f"{count:,} from {rate:g}" for rate, count in sorted(rates.items()))
+        dropped.note(
+            f"{clips[0].corpus} {clips[0].split}: clips resampled to {clips[0].target_fps:g} "
+            f"frames/s: {shown}"
+        )

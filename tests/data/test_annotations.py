@@ -6,6 +6,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+import torch
 
 from soke.data import LAYOUTS, load_motion, read_annotations
 from soke.files import MissingAssetError
@@ -140,7 +141,7 @@ def test_faults_of_a_table_are_named(write_corpus, caplog):
     assert "END_REALIGNED has to be a number, found ''" in message("b", "y", 0, "", 24)
     assert "fps has to be a number, found 'nan'" in message("b", "x", 0, 1, "nan")
     assert "fps has to be above 0" in message("b", "x", 0, 1, 0)
-    assert "'../a' is no clip name" in message("../a", "x")
+    assert "'../a' is an invalid clip name" in message("../a", "x")
     assert "no text" in message("b", " \t")
     path = corpus.annotate([("good", "fine")])
     path.write_text(",".join(reversed(COLUMNS)) + "\n24,1,0\n24,1,0,fine,good\n")
@@ -160,12 +161,12 @@ def test_bytes_that_are_no_text_spoil_their_own_line(write_corpus):
 
 def test_a_table_that_is_wrong_as_a_whole_stops(write_corpus):
     corpus = write_corpus("how2sign")
-    path = corpus.annotate([], columns=COLUMNS[:4])
-    with pytest.raises(ValueError, match="no column fps") as error:
+    path = corpus.annotate([], columns=COLUMNS[::2])
+    with pytest.raises(ValueError, match="no column text; it has .'SENTENCE_NAME', ") as error:
         read_annotations("how2sign", corpus.root, "train")
     assert str(path) in str(error.value)
-    path.write_bytes(b"\xff\xfe" + "SENTENCE".encode("utf-16-le"))
-    with pytest.raises(ValueError, match="no column"):
+    path.write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(ValueError, match="no column name, text: it begins with 'version"):
         read_annotations("how2sign", corpus.root, "train")
 
 
@@ -176,8 +177,11 @@ def test_a_table_that_is_wrong_as_a_whole_stops(write_corpus):
         ("a", "entry 1: expected a dict"),
         ({"name": "b"}, "entry 1: 'text' has to be str"),
         ({"name": 3, "text": "x"}, "entry 1: 'name' has to be str, found int"),
-        ({"name": "/etc", "text": "x"}, "'/etc' is no clip name"),
+        ({"name": "/etc", "text": "x"}, "'/etc' is an invalid clip name"),
         ({"name": "b", "text": "  "}, "'b' has no text"),
+        ({"name": "b", "text": os.getcwd}, "'text' has to be str, found posix.getcwd"),
+        ({"name": "b", "text": "x", "gloss": torch.zeros(1)}, "'gloss' has to be str, found torch"),
+        ({"name": "b", "text": "x", "fps": {25}}, "fps has to be a number, found a set"),
     ],
 )
 def test_faults_of_a_pickled_list_are_named(write_corpus, layout, entry, message):
@@ -194,7 +198,7 @@ def test_faults_of_a_pickled_list_are_named(write_corpus, layout, entry, message
 @pytest.mark.parametrize("layout", ["csl", "phoenix"])
 @pytest.mark.parametrize(
     ("content", "message"),
-    [({"a": 1}, "expected a list"), ([{"name": "a", "text": os.getcwd}], "getcwd")],
+    [({"a": 1}, "expected a list"), (3, "expected a list of dicts .* found int"), (b"", "list")],
 )
 def test_a_pickled_list_that_is_wrong_as_a_whole_stops(write_corpus, layout, content, message):
     corpus = write_corpus(layout)
@@ -257,7 +261,7 @@ def test_listing_does_not_look_at_every_frame(write_corpus, monkeypatch):
             (folder / f"{i:04d}.pkl").touch()
     dump(corpus.root / "poses_video_level" / "big.pkl", np.zeros(9000))
     corpus.annotate([*rows, ("big", "x")])
-    monkeypatch.setattr("soke.data.annotations.read_pose_file", None)
+    monkeypatch.setattr("soke.data.annotations.read_poses", None)
     started = time.perf_counter()
     clips, _ = read_annotations("csl", corpus.root, "train")
     assert len(clips) == 301

@@ -79,8 +79,8 @@ def test_numbers_of_other_types_are_understood(write_corpus):
         ({"name": "s"}, "entry 1: 'label' has to be str, found nothing"),
         (sign(start="1"), "entry 1: 'start' has to be"),
         (sign(end=float("nan")), "entry 1: start and end have to be numbers"),
-        (sign(name="../s"), "'../s' is no clip name"),
-        (sign(video_file="/etc"), "'/etc' is no clip name"),
+        (sign(name="../s"), "'../s' is an invalid clip name"),
+        (sign(video_file="/etc"), "'/etc' is an invalid clip name"),
     ],
 )
 def test_faults_of_the_list_are_named(write_corpus, row, message):

@@ -3,8 +3,9 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
 
-from soke.data import frame_files, read_clip_file, read_frames
+from soke.data import frame_files, read_frames, read_motion_file
 from tests.data.conftest import as_parameters, dump, motion
 
 
@@ -51,14 +52,14 @@ def test_names_without_usable_numbers_are_sorted_naturally(tmp_path):
 def test_both_releases_hold_the_same_frames(tmp_path):
     frames = motion(5)
     paths = [dump(tmp_path / f"{i}.pkl", as_parameters(frame)) for i, frame in enumerate(frames)]
-    read = read_frames(paths)
+    read = read_frames(paths).frames
     assert read.dtype == np.float32 and read.shape == (5, 179)
     np.testing.assert_array_equal(read, frames)
     clip = dump(tmp_path / "clip.pkl", as_parameters(frames.astype(np.float64)))
-    np.testing.assert_array_equal(read_clip_file(clip), frames)
-    assert read_clip_file(clip).dtype == np.float32
+    np.testing.assert_array_equal(read_motion_file(clip).frames, frames)
+    assert read_motion_file(clip).frames.dtype == np.float32
     clip.write_bytes(gzip.compress(clip.read_bytes()))
-    np.testing.assert_array_equal(read_clip_file(clip), frames)
+    np.testing.assert_array_equal(read_motion_file(clip).frames, frames)
 
 
 def damaged(change):
@@ -68,7 +69,8 @@ def damaged(change):
 
 
 FAULTS = [
-    (lambda pose: pose.pop("smplx_expr"), "'smplx_expr' is missing"),
+    (lambda pose: pose.pop("smplx_rhand_pose"), "'smplx_rhand_pose' is missing"),
+    (lambda pose: pose.update(smplx_expr=torch.zeros(4, 10)), "'smplx_expr' holds torch._utils"),
     (lambda pose: pose.update(smplx_jaw_pose=[0.0, 0.0, 0.0]), "'smplx_jaw_pose' has to be"),
     (lambda pose: pose.update(smplx_shape=np.array(["a"] * 10)), "'smplx_shape' has to be"),
     (lambda pose: pose.update(smplx_lhand_pose=np.zeros((4, 44))), "'smplx_lhand_pose' has shape"),
@@ -81,7 +83,7 @@ FAULTS = [
 def test_faults_of_a_clip_file_are_named(tmp_path, change, message):
     path = dump(tmp_path / "clip_7.pkl", damaged(change))
     with pytest.raises(ValueError, match=message) as error:
-        read_clip_file(path)
+        read_motion_file(path)
     assert str(path) in str(error.value)
 
 
@@ -95,7 +97,7 @@ def test_values_that_are_not_finite_name_the_frame_file(tmp_path, key, value):
         read_frames(paths)
     clip = {name: np.stack([pose[name] for pose in poses]) for name in poses[0]}
     with pytest.raises(ValueError, match=rf"clip\.pkl: '{key}' holds .* in frame 3"):
-        read_clip_file(dump(tmp_path / "clip.pkl", clip))
+        read_motion_file(dump(tmp_path / "clip.pkl", clip))
 
 
 def test_a_frame_file_that_is_none_is_named(tmp_path):
@@ -105,9 +107,9 @@ def test_a_frame_file_that_is_none_is_named(tmp_path):
         bad.write_bytes(content)
         with pytest.raises(ValueError, match=r"f_1\.pkl"):
             read_frames([good, bad])
-    with pytest.raises(ValueError, match="'smplx_root_pose' has shape"):
+    with pytest.raises(ValueError, match="has 2 frames; a frame file has one"):
         read_frames([dump(tmp_path / "f_1.pkl", as_parameters(motion(2)))])
     with pytest.raises(ValueError, match="at least one frame"):
         read_frames([])
     with pytest.raises(ValueError, match="above 0"):
-        read_clip_file(dump(tmp_path / "clip.pkl", as_parameters(motion(0))))
+        read_motion_file(dump(tmp_path / "clip.pkl", as_parameters(motion(0))))

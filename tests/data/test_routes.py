@@ -105,8 +105,12 @@ def expected(recorded):
 
 
 @pytest.fixture(scope="module")
-def sources(demo, recorded, tmp_path_factory):
-    """The folders of every source: one of each corpus below each."""
+def sources(demo, recorded, expected, tmp_path_factory):
+    """The folders of every source: one of each corpus below each.
+
+    A table is resampled between frames where the releases are thinned, so it has the frames that
+    are left, at the rate that they are left at.
+    """
     out = tmp_path_factory.mktemp("sources")
     (out / "release1").symlink_to(demo)
     rows = {}
@@ -116,8 +120,9 @@ def sources(demo, recorded, tmp_path_factory):
         for kind, convert in zip(TABLES, (as_parameters, as_library, lambda frames: frames)):
             ending = ".npy" if kind == "frames" else ".npz"
             path = out / kind / ROOTS[corpus] / "poses" / f"{name}{ending}"
-            write_arrays(path, convert(frames))
-        rows.setdefault(corpus, []).append((name, text, LANGUAGE[corpus], split, 25))
+            write_arrays(path, convert(expected[corpus, name]))
+        rate = 24 if corpus == "how2sign" else 25
+        rows.setdefault(corpus, []).append((name, text, LANGUAGE[corpus], split, rate))
     for corpus, folder in ROOTS.items():
         for kind in TABLES:
             write_table(out / kind / folder / "clips.csv", rows[corpus])

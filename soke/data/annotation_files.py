@@ -1,0 +1,122 @@
+"""Finding the annotation file of a split, and reading its entries."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from soke.data.entries import NO_TEXT, DataFault, Entries, Row, checked_name, read_entries
+from soke.data.layouts import Layout, layout_named
+from soke.data.lmdb_clips import LMDB_SUFFIX, list_records
+from soke.files import require
+
+#: A clip that is in two splits stays in the first of these that it is in.
+_PRECEDENCE = ("test", "val", "train")
+
+
+def annotation_path(layout: str, root: str | Path, split: str, template: str | None = None) -> Path:
+    """The annotation file of a split: the first that exists, else the expected one.
+
+    Raises ``ValueError`` for an unknown layout or split.
+    """
+    row = layout_named(layout)
+    if split not in row.splits:
+        raise ValueError(f"the split {split!r} is unknown; choose one of {sorted(row.splits)}")
+    candidates = [
+        Path(root) / pattern.format(split=name)
+        for pattern in ([template] if template else row.annotations)
+        for name in _split_names(row, split)
+    ]
+    found = [match for path in candidates for match in _matches(path)]
+    if "*" in candidates[0].name and len(found) > 1:
+        names = ", ".join(match.name for match in found)
+        raise ValueError(
+            f"{found[0].parent} has several data sets ({names}); name one of them with "
+            "CORPORA.<name>.annotation, such as "
+            f"'{candidates[0].parent.relative_to(root).parent}/{{split}}/{found[0].name}'"
+        )
+    return next(iter(found), candidates[0])
+
+
+def _split_names(row: Layout, split: str) -> list[str]:
+    """What files may call a split, the layout's own name first."""
+    names = [row.splits[split]]
+    return names if split != "val" else [*names, *({"val", "dev"} - set(names))]
+
+
+def _matches(path: Path) -> list[Path]:
+    """The path, if it exists, or what matches its name's pattern."""
+    if "*" in path.name:
+        return sorted(path.parent.glob(path.name))
+    return [path] if path.exists() else []
+
+
+def check_exists(row: Layout, path: Path, root: Path, split: str, corpus: str) -> None:
+    """Raise `soke.files.MissingAssetError` that names files which could be the one looked for."""
+    if path.exists():
+        return
+    remedy = row.remedy
+    names = _split_names(row, split)
+    near = [
+        file
+        for folder in dict.fromkeys((path.parent, root))
+        if folder.is_dir()
+        for file in sorted(folder.iterdir())
+        if not file.name.startswith(".") and file.is_file() and _names_split(file.name, names)
+    ]
+    for file in near[:1]:
+        name = next(name for name in names if name in file.name)
+        pattern = file.relative_to(root).as_posix().replace(name, "{split}")
+        others = ", ".join(other.name for other in near[:3])
+        remedy = f"Found {others}: set CORPORA.{corpus}.annotation='{pattern}' to read it. {remedy}"
+    require(path, f"The {split} annotation of {row.title}", remedy)
+
+
+def _names_split(file: str, names: Sequence[str]) -> bool:
+    return any(name in re.split(r"[._-]", file) for name in names)
+
+
+def stronger_splits(split: str) -> tuple[str, ...]:
+    """The splits that a clip belongs to rather than to this one."""
+    return _PRECEDENCE[: _PRECEDENCE.index(split)]
+
+
+def entries_of(row: Layout, path: Path, split: str) -> Entries:
+    if path.suffix == LMDB_SUFFIX:
+        return [_lmdb_row(path, name, texts) for name, texts in list_records(path)]
+    entries = read_entries(path, row.columns)
+    if not row.split_in_names or path.suffix != ".csv":
+        return entries
+    # The release's own table has the names without the folder that the other forms begin with.
+    prefix = f"{row.splits[split]}/"
+    return [
+        replace(entry, name=prefix + entry.name)
+        if isinstance(entry, Row) and "/" not in entry.name
+        else entry
+        for entry in entries
+    ]
+
+
+def _lmdb_row(path: Path, name: str, texts: dict[str, str]) -> Row | DataFault:
+    where = f"{path}, clip {name!r}"
+    try:
+        row = Row(checked_name(name, where), texts.get("translation", "").strip())
+    except DataFault as fault:
+        return fault
+    if not row.text:
+        return DataFault(f"{where} has no text", NO_TEXT, row)
+    return replace(row, gloss=texts.get("gloss", ""))
+
+
+def names_of_stronger_splits(layout: str, root: Path, split: str, template: str | None) -> set[str]:
+    """Names in the splits that a clip belongs to rather than to this one."""
+    names: set[str] = set()
+    row = layout_named(layout)
+    for other in stronger_splits(split):
+        path = annotation_path(layout, root, other, template)
+        if path.exists():
+            rows = [e for e in entries_of(row, path, other) if isinstance(e, Row)]
+            names |= {entry.name for entry in rows if entry.split in (None, other)}
+    return names
