@@ -1,5 +1,4 @@
-"""Render signing: clips of a test run (`--demo_dataset`), texts of your own (`--text`,
-`--text_file`), tokens, motion, or what each code of a part stands for (`--codebook`)."""
+"""Render clips of a test run, texts of your own, tokens, motion, or the codes of a part."""
 
 from __future__ import annotations
 
@@ -8,6 +7,7 @@ from pathlib import Path
 
 from soke import build, codebook_pictures, pictures
 from soke.config import parse_command_line
+from soke.data.hands import CONVENTIONS
 from soke.data.texts import read_texts
 from soke.run import run_verb
 
@@ -21,11 +21,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="texts to sign, one a line, in UTF-8; blank lines and lines with # are skipped",
     )  # fmt: skip
     what.add_argument("--tokens", type=Path, metavar="FILE", help="a token file (.npy)")
-    what.add_argument("--motion", type=Path, metavar="FILE", help="motion (.npz, .npy, .pkl)")
+    what.add_argument(
+        "--motion", type=Path, metavar="FILE", help="SMPL-X motion of any tool, or a folder of it"
+    )
     what.add_argument(
         "--codebook", metavar="PART", help="what each code of a part looks like: body, lhand, rhand"
     )
     parser.add_argument("--lang", help="the texts' language: en, zh, de")
+    parser.add_argument("--hands", choices=CONVENTIONS, default="auto", help="those of --motion")
     parser.add_argument("--clips", nargs="+", help="names of clips; without it, RENDER.CLIPS")
     parser.add_argument("--choose", choices=pictures.CHOICES, default="first", help="which clips")
     parser.add_argument(
@@ -46,7 +49,7 @@ def main() -> None:
     elif options.tokens is not None:
         pictures.render_tokens(config, options.tokens, output, language)
     elif options.motion is not None:
-        pictures.render_motion(config, options.motion, output, language)
+        pictures.render_motion(config, options.motion, output, language, options.hands)
     else:
         texts = read_texts(options.text_file) if options.text_file else [options.text]
         pictures.render_texts(config, texts, language, output)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from soke.data.entries import NO_TEXT, DataFault, Entries, Row, checked_name, read_entries
+from soke.data.entries import DAMAGED, NO_TEXT, DataFault, Entries, Row, checked_name, read_entries
 from soke.data.layouts import Layout, layout_named
 from soke.data.lmdb_clips import LMDB_SUFFIX, list_records
 from soke.files import require
@@ -99,15 +99,16 @@ def entries_of(row: Layout, path: Path, split: str) -> Entries:
     ]
 
 
-def _lmdb_row(path: Path, name: str, texts: dict[str, str]) -> Row | DataFault:
+def _lmdb_row(path: Path, name: str, texts: dict[str, str] | ValueError) -> Row | DataFault:
     where = f"{path}, clip {name!r}"
+    if isinstance(texts, ValueError):
+        return DataFault(str(texts), DAMAGED)
     try:
-        row = Row(checked_name(name, where), texts.get("translation", "").strip())
+        checked_name(name, where)
     except DataFault as fault:
         return fault
-    if not row.text:
-        return DataFault(f"{where} has no text", NO_TEXT, row)
-    return replace(row, gloss=texts.get("gloss", ""))
+    row = Row(name, texts.get("translation", "").strip(), gloss=texts.get("gloss", ""))
+    return row if row.text else DataFault(f"{where} has no text", NO_TEXT, row)
 
 
 def names_of_stronger_splits(layout: str, root: Path, split: str, template: str | None) -> set[str]:

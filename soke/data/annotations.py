@@ -26,7 +26,7 @@ from soke.data.annotation_files import (
     entries_of,
     names_of_stronger_splits,
 )
-from soke.data.entries import DataFault, Entries, Row
+from soke.data.entries import DAMAGED, DataFault, Entries, Row
 from soke.data.hands import ANY_HANDS, HANDS, Hands
 from soke.data.layouts import Layout, layout_named
 from soke.data.lmdb_clips import LMDB_SUFFIX
@@ -50,7 +50,6 @@ _HAND_SAMPLE = 16
 KNOWN_BAD = "known bad pose fit"
 NO_POSES = "no pose files"
 TOO_SHORT = f"under {MIN_FRAMES} frames"
-DAMAGED = "damaged poses"
 REPEATED = "name occurs before"
 ELSEWHERE = "also in the test or validation split"
 OTHER_LANGUAGE = "text in another language"

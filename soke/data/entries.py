@@ -36,8 +36,10 @@ class Row:
     recording: str = ""  # the video that the clip was cut from
 
 
-#: Why an entry of an annotation file cannot be used (keys of the counters).
-BROKEN, NO_TEXT = "broken annotation entry", "no text"
+#: Why an entry or its clip cannot be used (keys of the counters).
+BROKEN = "broken annotation entry"
+NO_TEXT = "no text"
+DAMAGED = "damaged poses"
 
 
 class DataFault(ValueError):

@@ -29,8 +29,11 @@ _LOWER_JOINTS = 11
 _COLUMNS = frame_slices()
 
 
-def list_records(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
-    """The clips of a data set with the texts of each: ``translation``, ``gloss``, ``language``."""
+def list_records(path: Path) -> Iterator[tuple[str, dict[str, str] | ValueError]]:
+    """The clips of a data set with the texts of each: ``translation``, ``gloss``, ``language``.
+
+    In place of a record's texts there may be what is wrong with it.
+    """
     with _opened(path).begin() as transaction:
         index = transaction.get(_INDEX)
         if index is None:
@@ -40,8 +43,10 @@ def list_records(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise ValueError(f"{path}, {_INDEX.decode()}: 'clip_ids' has to be a list of names")
         for name in names:
-            record = transaction.get(name.encode())
-            yield name, {} if record is None else _texts(path, name, record)
+            try:
+                yield name, _texts(path, name, transaction.get(name.encode()))
+            except ValueError as error:
+                yield name, error
 
 
 def read_record(path: Path, name: str, hands: Hands | None) -> Motion:
@@ -49,8 +54,6 @@ def read_record(path: Path, name: str, hands: Hands | None) -> Motion:
     with _opened(path).begin() as transaction:
         record = transaction.get(name.encode())
     where = f"{path}, clip {name!r}"
-    if record is None:
-        raise ValueError(f"{where}: there is no such record")
     with _arrays(where, record) as arrays:
         streams = {
             stream: _features(where, arrays, f"{stream}_features", width)
@@ -104,7 +107,9 @@ def join_streams(
     return relative_to(where, hands, frames)
 
 
-def _arrays(where: str, record: bytes) -> np.lib.npyio.NpzFile:
+def _arrays(where: str, record: bytes | None) -> np.lib.npyio.NpzFile:
+    if record is None:
+        raise ValueError(f"{where}: there is no such record")
     try:
         return np.lib.npyio.NpzFile(io.BytesIO(record), allow_pickle=False)
     except Exception as error:
@@ -128,7 +133,7 @@ def _features(where: str, arrays: Mapping[str, np.ndarray], key: str, width: int
     return value
 
 
-def _texts(path: Path, name: str, record: bytes) -> dict[str, str]:
+def _texts(path: Path, name: str, record: bytes | None) -> dict[str, str]:
     """The texts of a record; of those that are objects or numbers nothing is read."""
     texts = {}
     with _arrays(f"{path}, clip {name!r}", record) as arrays:

@@ -22,21 +22,18 @@ That is why a file notes them: without them the features could not be had back.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from soke.data.motion_reader import read_motion_file
 from soke.files import atomic_path, require
 from soke.parts import features_to_frames, frame_slices, frames_to_features
 
-#: Sizes of what is put side by side in ``poses``, in this order.
-_POSES = {"root_orient": 3, "pose_body": 63, "pose_jaw": 3, "pose_eye": 6, "pose_hand": 90}
-_MOTION = {**_POSES, "expression": 10, "trans": 3}
-_OTHERS = ("betas", "hand_mean", "mocap_frame_rate", "text", "language", "keywords", "missing",
-           "tokens")  # fmt: skip
+#: Frames a second of files that do not say.
+FPS = 25.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,56 +95,19 @@ def write_motion(
 
 
 def read_motion(path: str | Path) -> SignedText:
-    """The inverse of `write_motion`.
+    """The inverse of `write_motion`, also of motion files of other tools, which say less.
 
-    Raises `soke.files.MissingAssetError` when there is no such file and ``ValueError`` that names
-    file and key for one that was not written by it or is damaged.
+    Raises `soke.files.MissingAssetError` when there is no such file, and like
+    `soke.data.motion_reader.read_motion_file`.
     """
     path = require(path, "The motion file", "`python -m vis_mesh --text ...` writes such files")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            content = {key: file[key] for key in file.files}
-    except Exception as error:
-        # A damaged file can raise almost anything from inside its reader.
-        raise ValueError(
-            f"{path} cannot be read as .npz ({type(error).__name__}: {error})"
-        ) from error
-    _check(path, content)
-    at = frame_slices()
-    frames = np.zeros((len(content["pose_body"]), at["smplx_expr"].stop), np.float32)
-    hands = content["pose_hand"] - content["hand_mean"]
-    for key, values in (
-        ("smplx_root_pose", content["root_orient"]),
-        ("smplx_body_pose", content["pose_body"]),
-        ("smplx_lhand_pose", hands[:, :45]),
-        ("smplx_rhand_pose", hands[:, 45:]),
-        ("smplx_jaw_pose", content["pose_jaw"]),
-        ("smplx_expr", content["expression"]),
-    ):
-        frames[:, at[key]] = values
+    motion = read_motion_file(path)
     return SignedText(
-        text=str(content["text"]),
-        language=str(content["language"]),
-        tokens=content["tokens"],
-        motion=frames_to_features(torch.from_numpy(frames)).numpy(),
-        keywords=tuple(content["keywords"].tolist()),
-        missing=tuple(content["missing"].tolist()),
-        fps=float(content["mocap_frame_rate"]),
+        text=motion.text,
+        language=motion.language,
+        tokens=np.zeros((0, 0), np.int64) if motion.tokens is None else motion.tokens,
+        motion=frames_to_features(torch.from_numpy(motion.frames)).numpy(),
+        keywords=motion.keywords,
+        missing=motion.missing,
+        fps=motion.fps or FPS,
     )
-
-
-def _check(path: Path, content: Mapping[str, np.ndarray]) -> None:
-    absent = [key for key in (*_MOTION, *_OTHERS) if key not in content]
-    if absent:
-        raise ValueError(
-            f"{path} lacks {absent}: it is no file of signing, as vis_mesh writes them"
-        )
-    length = len(np.atleast_1d(content["pose_body"]))
-    shapes = {key: (length, size) for key, size in _MOTION.items()} | {"hand_mean": (90,)}
-    for key, shape in shapes.items():
-        value = content[key]
-        if value.dtype.kind != "f" or value.shape != shape or not np.isfinite(value).all():
-            raise ValueError(
-                f"{path}: {key!r} has to be finite numbers of shape {list(shape)}, found "
-                f"{value.dtype} of shape {list(value.shape)}"
-            )

@@ -172,7 +172,7 @@ def motion_from_content(where: object, content: object, hands: Hands | None = No
         keywords=_words(content, "keywords"),
         missing=_words(content, "missing"),
     )
-    if "hand_mean" in form.needed:
+    if "hand_mean" in content:  # the relaxed hand that the file was written with
         hands = Hands("auto", tuple(_array(where, "hand_mean", content["hand_mean"]).ravel()))
     if motion.hands == "flat":
         return replace(motion, frames=relative_to(where, hands, motion.frames))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,8 +13,9 @@ from omegaconf import DictConfig
 from soke import build
 from soke.body import BodyModel
 from soke.data.corpora import corpus_of_language
-from soke.data.motion_files import read_motion
-from soke.data.poses import read_pose_file
+from soke.data.hands import Hands
+from soke.data.motion_files import FPS
+from soke.data.poses import read_poses
 from soke.data.tokens import read_tokens
 from soke.files import require
 from soke.film import SYSTEMS, note
@@ -22,8 +24,7 @@ from soke.pictures.output import Output
 from soke.visualization import TINTS
 from soke.visualization.show import ClipToShow, System
 
-#: Frames a second of files that do not say.
-FPS = 25.0
+log = logging.getLogger(__name__)
 
 
 @torch.inference_mode()
@@ -45,37 +46,37 @@ def render_tokens(
 
 
 def render_motion(
-    config: DictConfig, path: Path, output: Output, language: str | None = None
+    config: DictConfig,
+    path: Path,
+    output: Output,
+    language: str | None = None,
+    hands: str = "auto",
 ) -> list[Path]:
-    """A motion file: ``.npz`` that vis_mesh wrote, or a clip as of a data set (.npz, .npy, .pkl).
+    """A motion file of any form, or a folder of frame files, see `soke.data.motion_reader`.
 
-    Raises ``ValueError`` that names file and key for anything else.
+    ``hands`` is the convention of hand poses where the form leaves it open. Raises ``ValueError``
+    that names file and key for anything else.
     """
     body = build.body_model(config)
-    require(path, "The motion file", "Name a .npz, .npy or .pkl file")
+    require(path, "The motion", "Name a .npz, .npy or .pkl file, or a folder of frames")
+    motion = read_poses(path, Hands(hands, tuple(body.hand_mean.tolist())))
+    log.info("%s: %s", path, motion.recognised)
     fps, language = _rate(config, language)
-    if _is_own(path):
-        signed = read_motion(path)
-        clip = _clip(
-            config, body, path, signed.motion, signed.fps, text=signed.text,
-            language=signed.language, tokens=signed.tokens, keywords=signed.keywords,
-            missing=signed.missing,
-        )  # fmt: skip
-    else:
-        motion = frames_to_features(torch.from_numpy(read_pose_file(path))).numpy()
-        clip = _clip(config, body, path, motion, fps, language=language)
+    if motion.fps is None:
+        log.info("%s has no frame rate; it is shown at %g frames/s", path, fps)
+    clip = _clip(
+        config,
+        body,
+        path,
+        frames_to_features(torch.from_numpy(motion.frames)).numpy(),
+        motion.fps or fps,
+        text=motion.text,
+        language=motion.language or language,
+        tokens=motion.tokens,
+        keywords=motion.keywords,
+        missing=motion.missing,
+    )
     return output.write_all(body, [(clip, output.folder / path.stem)], 1, path.stem)
-
-
-def _is_own(path: Path) -> bool:
-    """Whether a file has the key that only exchanged motion has."""
-    if path.suffix != ".npz":
-        return False
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return "pose_hand" in file
-    except Exception:
-        return False  # the reader of clips says what is wrong with it
 
 
 def _rate(config: DictConfig, language: str | None) -> tuple[float, str]:

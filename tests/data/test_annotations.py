@@ -162,7 +162,7 @@ def test_bytes_that_are_no_text_spoil_their_own_line(write_corpus):
 def test_a_table_that_is_wrong_as_a_whole_stops(write_corpus):
     corpus = write_corpus("how2sign")
     path = corpus.annotate([], columns=COLUMNS[::2])
-    with pytest.raises(ValueError, match="no column text; it has .'SENTENCE_NAME', ") as error:
+    with pytest.raises(ValueError, match=r"no column text; it has .'SENTENCE_NAME', ") as error:
         read_annotations("how2sign", corpus.root, "train")
     assert str(path) in str(error.value)
     path.write_bytes(b"version https://git-lfs.github.com/spec/v1\n")

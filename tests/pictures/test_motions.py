@@ -55,5 +55,5 @@ def test_other_files_are_refused(small, tmp_path):
     for name in ("smplh.npz", "torn.npz"):
         with pytest.raises(ValueError, match=name):
             render_motion(config, tmp_path / name, Output(tmp_path))
-    with pytest.raises(MissingAssetError, match="The motion file"):
+    with pytest.raises(MissingAssetError, match="The motion not found"):
         render_motion(config, tmp_path / "none.npz", Output(tmp_path))
