@@ -28,9 +28,10 @@ from soke.data.clips import (
 )
 from soke.data.corpora import Corpus, select_corpora
 from soke.data.datasets import LengthLimits, PoseDataset, TokenDataset, collate_poses
+from soke.data.freshness import open_shard
 from soke.data.module import Collate, SignDataModule
 from soke.data.sources import Source
-from soke.data.store import Shard, open_shard
+from soke.data.store import Shard
 from soke.data.survey import survey
 from soke.data.tokens import check_folder, claim_folder
 from soke.files import checksum
@@ -102,9 +103,15 @@ def read_signs(config: DictConfig, corpus: Corpus) -> Clips:
     return Clips([] if corpus.signs is None else [_read_group(config, corpus, SIGNS)])
 
 
+def open_packed(config: DictConfig, source: Source) -> Shard | None:
+    """The shard that training reads in place of a source; raises like `open_shard`."""
+    data = config.DATASET
+    return open_shard(data.PACKED, source, data.CHECK_POSES, config.TRAIN.NUM_WORKERS)
+
+
 def list_or_open(config: DictConfig, source: Source) -> tuple[Sequence[Clip], Drops]:
     """The clips of a source: from the packed store where there is one, else as they lie on disk."""
-    shard = open_shard(config.DATASET.PACKED, source, thorough=config.DATASET.CHECK_POSES)
+    shard = open_packed(config, source)
     return source.list_clips() if shard is None else (shard, shard.dropped)
 
 
