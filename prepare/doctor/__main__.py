@@ -3,7 +3,8 @@
     python -m prepare.doctor --cfg configs/soke.yaml
 
 The real run is checked; with --trial the short one that the verbs make without --nodebug. Poses are
-listed, not read; --thorough reads every one of them, all tokens, and whole packed stores. Exits
+listed, not read; --thorough reads every one of them, all tokens, and whole packed stores. A packed
+store is compared with its source as training does it, which reads clips that were copied. Exits
 with 0 if `python -m train` could start with the same configuration, else with 1.
 """
 

@@ -30,7 +30,7 @@ from soke.data.clips import describe_sources
 from soke.data.corpora import Corpus
 from soke.data.layouts import layout_named
 from soke.data.statistics import CONSTANT, load_statistics
-from soke.data.store import Shard, open_shard, shard_folder
+from soke.data.store import Shard, shard_folder
 from soke.data.survey import survey
 from soke.files import MissingAssetError
 
@@ -94,7 +94,7 @@ def _look(run: Run, corpus: Corpus, split: str, needed_for: str, listed: Listed)
     try:
         with quiet():
             source = build.clip_source(corpus, split)
-            shard = open_shard(run.config.DATASET.PACKED, source, thorough=run.thorough)
+            shard = build.open_packed(run.config, source)
     except Exception as error:  # whatever a damaged shard raises, its source is still to be seen
         fix = Fix(command=_pack(run))
         rows.append(wrong(f"{what}, packed", describe(error), fix, needed_for))

@@ -1,5 +1,6 @@
 """What the doctor says of data sets, packed stores and statistics."""
 
+import os
 import shutil
 
 import pytest
@@ -118,11 +119,20 @@ def test_a_packed_store_is_taken_and_its_damage_found(patient, monkeypatch):
     assert stops(patient.examine("deto")) == [] and training_starts(patient, "deto")
 
 
-def test_an_old_packed_pose_shows_when_everything_is_read(patient, monkeypatch):
+@pytest.mark.parametrize("words", [(), ("DATASET.CHECK_POSES=false",)])
+def test_an_old_packed_pose_stops_the_run_where_it_stops_training(patient, monkeypatch, words):
     follow(patient.examine("deto")["packed store"].command, monkeypatch)
     patient.how2sign.write_clip("train1", motion(60))
-    assert stops(patient.examine("deto")) == []
-    assert stops(patient.examine("deto", "--thorough")) == ["how2sign train, packed"]
+    starts = training_starts(patient, "deto", *words)
+    assert starts == bool(words)
+    assert stops(patient.examine("deto", *words)) == ([] if starts else ["how2sign train, packed"])
+
+
+def test_a_packed_store_whose_source_has_other_dates_can_be_used(patient, monkeypatch):
+    follow(patient.examine("deto")["packed store"].command, monkeypatch)
+    for path in patient.how2sign.root.rglob("*.pkl"):
+        os.utime(path, (1e9, 1e9))  # as a copy would have
+    assert stops(patient.examine("deto")) == [] and training_starts(patient, "deto")
 
 
 def test_statistics_that_would_divide_by_zero_are_noted(patient, monkeypatch):
