@@ -30,9 +30,11 @@ from soke.data.corpora import Corpus, select_corpora
 from soke.data.datasets import LengthLimits, PoseDataset, TokenDataset, collate_poses
 from soke.data.freshness import open_shard
 from soke.data.module import Collate, SignDataModule
+from soke.data.plausibility import compare_statistics
 from soke.data.sources import Source
+from soke.data.statistics import read_statistics
 from soke.data.store import Shard
-from soke.data.survey import survey
+from soke.data.survey import read_all, survey
 from soke.data.tokens import check_folder, claim_folder
 from soke.files import checksum
 from soke.generator import PromptBuilder, Vocabulary
@@ -42,6 +44,9 @@ from soke.structures import PoseBatch
 from soke.tokenizer import PartTokenizer
 
 log = logging.getLogger(__name__)
+
+#: Clips that are compared with the statistics of the poses.
+_SAMPLE = 20
 
 
 def part_table(config: DictConfig) -> PartTable:
@@ -179,6 +184,25 @@ def pose_loader(dataset: PoseDataset, batch_size: int, num_workers: int) -> Data
     return DataLoader(dataset, batch_size, collate_fn=collate_poses, num_workers=num_workers)
 
 
+def odd_statistics(config: DictConfig, clips: Sequence[Clip]) -> tuple[str, ...]:
+    """How a sample of training clips differs from the configured statistics of the poses."""
+    places = np.linspace(0, len(clips) - 1, min(len(clips), _SAMPLE), dtype=int)
+    readings = read_all([clips[int(i)] for i in places])
+    motions = [reading.frames for reading in readings if reading.fault is None]
+    h2s = config.DATASET.H2S
+    mean, std = read_statistics(h2s.MEAN_PATH, h2s.STD_PATH)
+    return compare_statistics(motions, mean.numpy(), std.numpy())
+
+
+@rank_zero_only
+def _warn_of_statistics(config: DictConfig, clips: Sequence[Clip]) -> None:
+    if config.TRAIN.PRETRAINED:
+        return  # its weights bring their statistics
+    h2s = config.DATASET.H2S
+    for message in odd_statistics(config, clips):
+        log.warning("%s and %s: %s; are they of other poses?", h2s.MEAN_PATH, h2s.STD_PATH, message)
+
+
 def training_clips(config: DictConfig) -> tuple[Clips, Clips]:
     """The clips of training and of validation, reported to the run directory."""
     train, val = read_clips(config, config.TRAIN.SPLIT), read_clips(config, config.EVAL.SPLIT)
@@ -207,6 +231,7 @@ def _data_module(
 def pose_data(config: DictConfig, tokenizer: PartTokenizer) -> SignDataModule:
     """Batches of motion for the tokenizer."""
     train, val = training_clips(config)
+    _warn_of_statistics(config, train)
     crop, lengths = config.TRAIN.CROP_FRAMES, train.lengths
     if crop is not None and lengths is not None:
         lengths = lengths.clip(max=crop)

@@ -21,6 +21,7 @@ from rich.progress import track
 
 from soke.data.annotations import Clip, Drops
 from soke.data.freshness import out_of_date
+from soke.data.plausibility import Oddities, check, frame_rate
 from soke.data.sources import Source
 from soke.data.store import (
     FRAMES,
@@ -151,15 +152,16 @@ def _append(
     the stamps of those that cannot be read, by key.
     """
     start, unreadable = (partial / FRAMES).stat().st_size // _FRAME_BYTES, {}
-    title = f"packing {source.corpus} {source.split}"
+    odd, title = Oddities(), f"packing {source.corpus} {source.split}"
     readings = read_all([clip for clip, _ in left], workers)
     shown = track(readings, title, len(left), disable=not left)
     with (partial / FRAMES).open("ab") as frames, (partial / LINES).open("ab") as lines:
-        for reading, (_, record) in zip(shown, left):
+        for reading, (clip, record) in zip(shown, left):
             if reading.fault is not None:
                 dropped.fault(ValueError(reading.fault), reading.reason)
                 unreadable[clip_key(record)] = record["stamp"]
                 continue
+            odd.add(clip.name, check(reading.frames, frame_rate(clip)))
             crc = frames_checksum(reading.frames)
             old = done.get(clip_key(record))
             if old is not None and (old["crc32"], old["frames"][1]) == (crc, reading.length):
@@ -174,6 +176,7 @@ def _append(
             lines.flush()
         for file in (frames, lines):
             os.fsync(file.fileno())
+    odd.warn(f"{source.corpus} {source.split}")
     return unreadable
 
 
