@@ -35,7 +35,7 @@ from soke.data.plausibility import CONSTANT, Oddities, check, frame_rate
 from soke.data.statistics import load_statistics
 from soke.data.store import Shard, shard_folder
 from soke.data.survey import read_all, survey
-from soke.files import MissingAssetError
+from soke.files import MissingAssetError, dangling
 
 #: The clips of every split that could be listed, by corpus and split.
 Listed = dict[tuple[str, str], Sequence[Clip]]
@@ -54,7 +54,7 @@ def splits(run: Run, listed: Listed) -> list[Row]:
             for split, needed_for in wanted.items():
                 rows += _look(run, corpus, split, needed_for, listed)
         else:
-            detail = f"no folder {corpus.root}, so no {', '.join(wanted)}"
+            detail = f"no folder {corpus.root}{dangling(corpus.root)}, so no {', '.join(wanted)}"
             rows.append(missing(corpus.name, detail, _data_fix(run, corpus)))
     return rows + _empty(run, listed) + _stores(run, listed)
 

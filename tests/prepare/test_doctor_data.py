@@ -36,6 +36,14 @@ def test_what_the_tokenizer_lacks_stops_it(patient, change, what, state, detail)
     assert not training_starts(patient, "deto")
 
 
+def test_a_data_set_behind_a_link_to_nothing_is_said_to_be(patient):
+    patient.phoenix.root.rename(patient.folder / "moved")
+    patient.phoenix.root.symlink_to(patient.folder / "away")
+    row = patient.examine("deto")["phoenix"]
+    assert row.state is State.MISSING
+    assert f"symbolic link to {patient.folder / 'away'}, which is not there" in row.detail
+
+
 def test_what_only_the_test_needs_stops_nothing(patient, capsys):
     gone(CSV.format("test"))(patient)
     rows = patient.examine("deto")
