@@ -18,7 +18,7 @@ log = logging.getLogger("get_motion_code")
 
 
 def _options(parser: argparse.ArgumentParser) -> None:
-    text = "write over dictionaries that were not made here"
+    text = "write over dictionaries that this tokenizer did not make"
     parser.add_argument("--replace_dictionary", action="store_true", help=text)
 
 
@@ -29,8 +29,8 @@ def main() -> None:
     tokenizer, folder = build.trained_tokenizer(config), build.code_folder(config)
     size, workers = config.TEST.BATCH_SIZE, config.TEST.NUM_WORKERS
     with fabric.rank_zero_first():
-        build.claim_code_folder(config, tokenizer, clear=config.DEBUG and fabric.is_global_zero)
         check_dictionaries(config, options.replace_dictionary)
+        build.claim_code_folder(config, tokenizer, clear=config.DEBUG and fabric.is_global_zero)
 
     splits = dict.fromkeys((config.TRAIN.SPLIT, config.EVAL.SPLIT, config.TEST.SPLIT))
     found = [build.read_clips(config, split) for split in splits]

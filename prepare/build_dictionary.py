@@ -6,8 +6,8 @@ Each corpus of DATASET_NAME with CORPORA.<name>.signs gets the dictionary that
 CORPORA.<name>.dictionary names, through the tokenizer of TRAIN.PRETRAINED_VAE. Of several
 recordings of a word the one that is most like the others (the medoid) is taken. A file beside it,
 word2code.manifest.json, says which tokenizer it comes from; a dictionary without one, such as a
-published one, is not written over unless --replace_dictionary is given. --merge adds the entries of
-other dictionaries of the same tokenizer.
+published one, or of another tokenizer is not written over unless --replace_dictionary is given.
+--merge adds the entries of other dictionaries of the same tokenizer.
 """
 
 from __future__ import annotations

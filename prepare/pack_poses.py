@@ -1,10 +1,11 @@
-"""Pack the poses of the configured data sets into memory-mapped arrays, a shard a split.
+"""Pack the poses of the configured data sets into memory-mapped arrays, one shard per split.
 
     python -m prepare.pack_poses --cfg configs/deto.yaml
 
 Training and evaluation then read the shards under DATASET.PACKED instead of the pose files, which
-are never written to. A shard that says what its source says is left alone, one that is older is
-packed again, and packing that was interrupted goes on where it stopped.
+are never written to. A shard that agrees with its source is kept, one that is older is packed
+again, and an interrupted run goes on where it stopped. Data and store may be copied or moved:
+content counts, not dates.
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ def main() -> None:
     arguments = [*sys.argv[1:], "--nodebug"]
     config, _ = parse_command_line(__doc__.splitlines()[0], arguments=arguments)
     build.prepare_process(config)
-    store, summaries = config.DATASET.PACKED, []
+    store, workers, summaries = config.DATASET.PACKED, config.TRAIN.NUM_WORKERS, []
     if store is None:
         raise ValueError("DATASET.PACKED is null: name the folder to pack into")
     splits = dict.fromkeys((config.TRAIN.SPLIT, config.EVAL.SPLIT, config.TEST.SPLIT))
     for corpus in build.corpora(config).values():
         for split in (*splits, *([] if corpus.signs is None else [SIGNS])):
             source = build.clip_source(corpus, split)
-            if is_packed(store, source):
+            if is_packed(store, source, workers):
                 log.info("%s %s is packed already", corpus.name, split)
                 shard = Shard(shard_folder(store, corpus.name, split))
             else:
@@ -44,7 +45,7 @@ def main() -> None:
                 if not clips:  # such as a data set without a test split
                     log.warning("%s %s has no usable clip; it is not packed", corpus.name, split)
                     continue
-                shard = pack(store, source, clips, dropped, config.TRAIN.NUM_WORKERS)
+                shard = pack(store, source, clips, dropped, workers)
             summaries.append(shard.group().summary)
     log.info("\n%s", summary_table(summaries))
     write_summaries(store, summaries)

@@ -21,6 +21,7 @@ from rich.progress import track
 
 from soke import build
 from soke.config import parse_command_line
+from soke.data.plausibility import Oddities, check, frame_rate
 from soke.data.statistics import Moments, save_statistics
 from soke.data.survey import read_all
 from soke.run import run_verb
@@ -42,11 +43,14 @@ def moments(config: DictConfig) -> Iterator[Moments]:
         readings = track(
             read_all(clips, config.TRAIN.NUM_WORKERS), f"reading {source.corpus}", len(clips)
         )
-        for reading in readings:
+        odd = Oddities()
+        for reading, clip in zip(readings, clips):
             if reading.fault is None:
+                odd.add(clip.name, check(reading.frames, frame_rate(clip)))
                 yield Moments.of(reading.frames)
             else:
                 dropped.fault(ValueError(reading.fault), reading.reason)
+        odd.warn(f"{source.corpus} {config.TRAIN.SPLIT}")
         log.info("%s: left out: %s", source.corpus, dict(dropped) or "nothing")
 
 

@@ -15,7 +15,19 @@ class MissingAssetError(FileNotFoundError):
     """Something that the user has to fetch or make is not there; the message says how."""
 
     def __init__(self, what: str, looked_for: str | Path, remedy: str) -> None:
-        super().__init__(f"{what} not found: looked for {looked_for}. {remedy}")
+        super().__init__(
+            f"{what} not found: looked for {looked_for}{dangling(looked_for)}. {remedy}"
+        )
+
+
+def dangling(path: str | Path) -> str:
+    """Words to put behind a missing path where it, or a folder above it, is a link to nothing."""
+    path = Path(path)
+    for place in (path, *path.parents):
+        if place.is_symlink() and not place.exists():
+            which = "this" if place == path else place
+            return f" ({which} is a symbolic link to {place.readlink()}, which is not there)"
+    return ""
 
 
 def require(path: str | Path, what: str, remedy: str) -> Path:

@@ -3,8 +3,10 @@
     python -m prepare.doctor --cfg configs/soke.yaml
 
 The real run is checked; with --trial the short one that the verbs make without --nodebug. Poses are
-listed, not read; --thorough reads every one of them, all tokens, and whole packed stores. Exits
-with 0 if `python -m train` could start with the same configuration, else with 1.
+listed, not read; --thorough reads every one of them, all tokens, and whole packed stores, and notes
+poses and statistics that do not look like signing. A packed store is compared with its source as
+training does it, which reads clips that were copied. Exits with 0 if `python -m train` could start
+with the same configuration, else with 1.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ def examine(run: Run) -> Iterator[tuple[str, list[Row]]]:
     listed: data.Listed = {}
     yield "Run", rows + _guarded("run", lambda: settings.start(run) + settings.loggers(run))
     rows = _guarded("data sets", lambda: data.splits(run, listed))
-    yield "Data", rows + _guarded("statistics", lambda: [data.statistics(run)])
+    yield "Data", rows + _guarded("statistics", lambda: [data.statistics(run, listed)])
     if not run.trains_tokenizer:
         rows = _guarded("tokenizer", lambda: [models.tokenizer(run)])
         rows += _guarded("token files", lambda: tokens.tokens(run, listed))

@@ -6,6 +6,8 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich.progress import track
+
 from prepare.doctor.rows import (
     TEST,
     TOKENIZER,
@@ -29,10 +31,11 @@ from soke.data.annotations import SIGNS, Clip, Drops
 from soke.data.clips import describe_sources
 from soke.data.corpora import Corpus
 from soke.data.layouts import layout_named
-from soke.data.statistics import CONSTANT, load_statistics
-from soke.data.store import Shard, open_shard, shard_folder
-from soke.data.survey import survey
-from soke.files import MissingAssetError
+from soke.data.plausibility import CONSTANT, Oddities, check, frame_rate
+from soke.data.statistics import load_statistics
+from soke.data.store import Shard, shard_folder
+from soke.data.survey import read_all, survey
+from soke.files import MissingAssetError, dangling
 
 #: The clips of every split that could be listed, by corpus and split.
 Listed = dict[tuple[str, str], Sequence[Clip]]
@@ -51,7 +54,7 @@ def splits(run: Run, listed: Listed) -> list[Row]:
             for split, needed_for in wanted.items():
                 rows += _look(run, corpus, split, needed_for, listed)
         else:
-            detail = f"no folder {corpus.root}, so no {', '.join(wanted)}"
+            detail = f"no folder {corpus.root}{dangling(corpus.root)}, so no {', '.join(wanted)}"
             rows.append(missing(corpus.name, detail, _data_fix(run, corpus)))
     return rows + _empty(run, listed) + _stores(run, listed)
 
@@ -94,7 +97,7 @@ def _look(run: Run, corpus: Corpus, split: str, needed_for: str, listed: Listed)
     try:
         with quiet():
             source = build.clip_source(corpus, split)
-            shard = open_shard(run.config.DATASET.PACKED, source, thorough=run.thorough)
+            shard = build.open_packed(run.config, source)
     except Exception as error:  # whatever a damaged shard raises, its source is still to be seen
         fix = Fix(command=_pack(run))
         rows.append(wrong(f"{what}, packed", describe(error), fix, needed_for))
@@ -106,7 +109,18 @@ def _look(run: Run, corpus: Corpus, split: str, needed_for: str, listed: Listed)
             return _read(run, corpus, split, shard, needed_for, listed)
 
     mend = MAKE_DEMO_AGAIN if is_demo(corpus.root) else None
-    return [*rows, examine(read, what, _data_fix(run, corpus), needed_for, mend)]
+    rows.append(examine(read, what, _data_fix(run, corpus), needed_for, mend))
+    return rows + (_odd(run, what, listed.get((corpus.name, split), [])) if run.thorough else [])
+
+
+def _odd(run: Run, what: str, clips: Sequence[Clip]) -> list[Row]:
+    """Poses that can be read and yet do not look like signing."""
+    found = Oddities()
+    readings = track(read_all(clips, run.config.TRAIN.NUM_WORKERS), f"checking {what}", len(clips))
+    for reading, clip in zip(readings, clips):
+        if reading.fault is None:
+            found.add(clip.name, check(reading.frames, frame_rate(clip)))
+    return [note(f"{what}, poses", finding, Fix(cause)) for finding, cause in found.findings()]
 
 
 def _verified(run: Run, shard: Shard, what: str, needed_for: str) -> Row:
@@ -191,7 +205,7 @@ def _data_fix(run: Run, corpus: Corpus) -> Fix:
     )
 
 
-def statistics(run: Run) -> Row:
+def statistics(run: Run, listed: Listed) -> Row:
     """Mean and deviation of the poses; the generator's stages take those of the tokenizer."""
     h2s = run.config.DATASET.H2S
     paths = [Path(h2s.MEAN_PATH), Path(h2s.STD_PATH)]
@@ -205,13 +219,21 @@ def statistics(run: Run) -> Row:
             run.command("prepare.pose_statistics", *more),
         )
 
+    where, own_split = " and ".join(map(str, paths)), run.config.TRAIN.SPLIT
+
     def look() -> Row:
         if len(there) < len(paths):
             gone = [str(path) for path in paths if path not in there]
             return missing("statistics", f"no {' and no '.join(gone)}", fix, needed_for)
-        _, std = load_statistics(*paths, h2s.STD_FLOOR)
+        with quiet() as said:
+            _, std = load_statistics(*paths, h2s.STD_FLOOR)
+        if said:
+            return note("statistics", said[0], fix)
+        clips = [clip for (_, split), own in listed.items() if split == own_split for clip in own]
+        if run.thorough and (odd := build.odd_statistics(run.config, clips)):
+            detail = f"{where}: {'; '.join(odd)}; are they of other poses?"
+            return note("statistics", detail, fix)
         still = int((std < CONSTANT).sum())
-        where = " and ".join(map(str, paths))
         if still:
             detail = f"{where}; {still} features never move, and are divided by almost 0"
             return note("statistics", detail, Fix("DATASET.H2S.STD_FLOOR=0.2 makes that safe"))

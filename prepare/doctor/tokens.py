@@ -142,8 +142,12 @@ def _dictionary_fixes(run: Run, path: str, from_signs: bool) -> tuple[Fix, Fix]:
     do_without = "or do without it: RETRIEVAL.MAX_KEYWORDS=0"
     if from_signs:
         advice = f"Made from the isolated signs ({do_without}):"
-        again = run.command("prepare.build_dictionary", "--replace_dictionary")
-        return Fix(advice, run.command("prepare.build_dictionary")), Fix(advice, again)
+        again = Fix(
+            "Keep it for its own run and name another with CORPORA.<name>.dictionary=..., "
+            f"or replace it ({do_without}):",
+            run.command("prepare.build_dictionary", "--replace_dictionary"),
+        )
+        return Fix(advice, run.command("prepare.build_dictionary")), again
     fix = Fix(
         f"word2code.json comes with the method: put it at {path}; or list isolated signs in "
         "CORPORA.<name>.signs and make one with `python -m prepare.build_dictionary --cfg ...`; "

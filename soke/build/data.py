@@ -28,10 +28,13 @@ from soke.data.clips import (
 )
 from soke.data.corpora import Corpus, select_corpora
 from soke.data.datasets import LengthLimits, PoseDataset, TokenDataset, collate_poses
+from soke.data.freshness import open_shard
 from soke.data.module import Collate, SignDataModule
+from soke.data.plausibility import compare_statistics
 from soke.data.sources import Source
-from soke.data.store import Shard, open_shard
-from soke.data.survey import survey
+from soke.data.statistics import read_statistics
+from soke.data.store import Shard
+from soke.data.survey import read_all, survey
 from soke.data.tokens import check_folder, claim_folder
 from soke.files import checksum
 from soke.generator import PromptBuilder, Vocabulary
@@ -41,6 +44,9 @@ from soke.structures import PoseBatch
 from soke.tokenizer import PartTokenizer
 
 log = logging.getLogger(__name__)
+
+#: Clips that are compared with the statistics of the poses.
+_SAMPLE = 20
 
 
 def part_table(config: DictConfig) -> PartTable:
@@ -102,9 +108,15 @@ def read_signs(config: DictConfig, corpus: Corpus) -> Clips:
     return Clips([] if corpus.signs is None else [_read_group(config, corpus, SIGNS)])
 
 
+def open_packed(config: DictConfig, source: Source) -> Shard | None:
+    """The shard that training reads in place of a source; raises like `open_shard`."""
+    data = config.DATASET
+    return open_shard(data.PACKED, source, data.CHECK_POSES, config.TRAIN.NUM_WORKERS)
+
+
 def list_or_open(config: DictConfig, source: Source) -> tuple[Sequence[Clip], Drops]:
     """The clips of a source: from the packed store where there is one, else as they lie on disk."""
-    shard = open_shard(config.DATASET.PACKED, source, thorough=config.DATASET.CHECK_POSES)
+    shard = open_packed(config, source)
     return source.list_clips() if shard is None else (shard, shard.dropped)
 
 
@@ -172,6 +184,25 @@ def pose_loader(dataset: PoseDataset, batch_size: int, num_workers: int) -> Data
     return DataLoader(dataset, batch_size, collate_fn=collate_poses, num_workers=num_workers)
 
 
+def odd_statistics(config: DictConfig, clips: Sequence[Clip]) -> tuple[str, ...]:
+    """How a sample of training clips differs from the configured statistics of the poses."""
+    places = np.linspace(0, len(clips) - 1, min(len(clips), _SAMPLE), dtype=int)
+    readings = read_all([clips[int(i)] for i in places])
+    motions = [reading.frames for reading in readings if reading.fault is None]
+    h2s = config.DATASET.H2S
+    mean, std = read_statistics(h2s.MEAN_PATH, h2s.STD_PATH)
+    return compare_statistics(motions, mean.numpy(), std.numpy())
+
+
+@rank_zero_only
+def _warn_of_statistics(config: DictConfig, clips: Sequence[Clip]) -> None:
+    if config.TRAIN.PRETRAINED:
+        return  # its weights bring their statistics
+    h2s = config.DATASET.H2S
+    for message in odd_statistics(config, clips):
+        log.warning("%s and %s: %s; are they of other poses?", h2s.MEAN_PATH, h2s.STD_PATH, message)
+
+
 def training_clips(config: DictConfig) -> tuple[Clips, Clips]:
     """The clips of training and of validation, reported to the run directory."""
     train, val = read_clips(config, config.TRAIN.SPLIT), read_clips(config, config.EVAL.SPLIT)
@@ -200,6 +231,7 @@ def _data_module(
 def pose_data(config: DictConfig, tokenizer: PartTokenizer) -> SignDataModule:
     """Batches of motion for the tokenizer."""
     train, val = training_clips(config)
+    _warn_of_statistics(config, train)
     crop, lengths = config.TRAIN.CROP_FRAMES, train.lengths
     if crop is not None and lengths is not None:
         lengths = lengths.clip(max=crop)

@@ -16,7 +16,7 @@ import torch
 from omegaconf import DictConfig
 
 from soke.body import BodyModel
-from soke.build.data import corpora, pose_dataset, pose_loader, read_signs
+from soke.build.data import corpora, part_table, pose_dataset, pose_loader, read_signs
 from soke.build.models import body_model
 from soke.data.corpora import Corpus
 from soke.files import checksum
@@ -33,13 +33,16 @@ def check_dictionaries(config: DictConfig, replace: bool = False) -> list[Corpus
     """The corpora whose dictionary `write_dictionaries` writes.
 
     A trial run (``DEBUG``) leaves the dictionary of a real run alone. Raises ``ValueError`` where
-    one of another origin would be written over, unless ``replace``.
+    one that the tokenizer of ``TRAIN.PRETRAINED_VAE`` did not make would be written over, unless
+    ``replace``.
     """
     wanted = [corpus for corpus in corpora(config).values() if corpus.signs is not None]
     if config.DEBUG:
         wanted = [corpus for corpus in wanted if not _is_real(corpus.dictionary)]
-    for corpus in wanted if not replace else ():
-        check_replaceable(corpus.dictionary)
+    if wanted and not replace:
+        code, parts = checksum(config.TRAIN.PRETRAINED_VAE), part_table(config)
+        for corpus in wanted:
+            check_replaceable(corpus.dictionary, code, parts)
     return wanted
 
 

@@ -20,6 +20,8 @@ import numpy as np
 from rich.progress import track
 
 from soke.data.annotations import Clip, Drops
+from soke.data.freshness import out_of_date
+from soke.data.plausibility import Oddities, check, frame_rate
 from soke.data.sources import Source
 from soke.data.store import (
     FRAMES,
@@ -30,7 +32,7 @@ from soke.data.store import (
     Shard,
     clip_key,
     describe,
-    out_of_date,
+    frames_checksum,
     shard_folder,
 )
 from soke.data.survey import read_all
@@ -43,11 +45,11 @@ _RULES = "rules.json"
 _FRAME_BYTES = FRAME_SIZE * 4
 
 
-def is_packed(store: str | Path, source: Source) -> bool:
-    """Whether there is a whole shard that says what its source says."""
+def is_packed(store: str | Path, source: Source, workers: int = 0) -> bool:
+    """Whether there is a whole shard that agrees with its source."""
     folder = shard_folder(store, source.corpus, source.split)
     try:
-        return out_of_date(Shard(folder), source) is None
+        return out_of_date(Shard(folder), source, workers=workers) is None
     except ValueError:
         return False
 
@@ -73,10 +75,14 @@ def pack(
         partial.mkdir(exist_ok=True)
         done = _resume(partial, source)
         pending = [(clip, describe(clip, source.root)) for clip in clips]
-        left = [(clip, record) for clip, record in pending if done.get(clip_key(record)) != record]
+        left = [
+            (clip, record)
+            for clip, record in pending
+            if not done.get(clip_key(record), {}).items() >= record.items()
+        ]
         if done:
             log.info("%s: %d clips were packed before", final, len(clips) - len(left))
-        unreadable = _append(partial, source, left, dropped, workers)
+        unreadable = _append(partial, source, left, done, dropped, workers)
         keys = [clip_key(record) for _, record in pending]
         # An earlier packing may have read what cannot be read any more.
         kept = _write_index(partial, [key for key in keys if key not in unreadable])
@@ -89,7 +95,7 @@ def pack(
 
 
 def _resume(partial: Path, source: Source) -> dict[str, dict[str, object]]:
-    """What an earlier, interrupted packing wrote by the same rules; by key.
+    """The lines that an earlier, interrupted packing wrote by the same rules; by key.
 
     Whatever follows the last whole clip is cut off.
     """
@@ -104,13 +110,14 @@ def _resume(partial: Path, source: Source) -> dict[str, dict[str, object]]:
     lines, end, size = {}, 0, 0
     with (partial / FRAMES).open("rb") as frames:
         for record, (_, stop) in _read_lines(partial):
-            data = frames.read(record.pop("frames")[1] * _FRAME_BYTES)
+            start, count = record["frames"]
+            frames.seek(start * _FRAME_BYTES)
             # After a loss of power lines may be there whose frames never reached the disk.
-            if zlib.crc32(data) != record.pop("crc32"):
+            if zlib.crc32(frames.read(count * _FRAME_BYTES)) != record["crc32"]:
                 break
-            del record["missing"]
             lines[clip_key(record)] = record
-            end, size = stop, size + len(data)
+            end = stop
+            size = max(size, frames.tell())
     os.truncate(partial / LINES, end)
     os.truncate(partial / FRAMES, size)
     return lines
@@ -135,33 +142,41 @@ def _append(
     partial: Path,
     source: Source,
     left: Sequence[tuple[Clip, dict[str, object]]],
+    done: Mapping[str, Mapping[str, object]],
     dropped: Drops,
     workers: int,
 ) -> dict[str, str]:
     """Read clips and write those that can be used. A line also says where its frames lie.
 
-    Returns the stamps of those that cannot be read, by key.
+    The frames of a clip that only has another date than in ``done`` are not written again. Returns
+    the stamps of those that cannot be read, by key.
     """
     start, unreadable = (partial / FRAMES).stat().st_size // _FRAME_BYTES, {}
-    title = f"packing {source.corpus} {source.split}"
+    odd, title = Oddities(), f"packing {source.corpus} {source.split}"
     readings = read_all([clip for clip, _ in left], workers)
     shown = track(readings, title, len(left), disable=not left)
     with (partial / FRAMES).open("ab") as frames, (partial / LINES).open("ab") as lines:
-        for reading, (_, record) in zip(shown, left):
+        for reading, (clip, record) in zip(shown, left):
             if reading.fault is not None:
                 dropped.fault(ValueError(reading.fault), reading.reason)
                 unreadable[clip_key(record)] = record["stamp"]
                 continue
-            data = np.ascontiguousarray(reading.frames, dtype="<f4").data
-            frames.write(data)
-            frames.flush()
-            line = record | {"frames": [start, reading.length], "missing": reading.missing}
-            line["crc32"] = zlib.crc32(data)
+            odd.add(clip.name, check(reading.frames, frame_rate(clip)))
+            crc = frames_checksum(reading.frames)
+            old = done.get(clip_key(record))
+            if old is not None and (old["crc32"], old["frames"][1]) == (crc, reading.length):
+                place = old["frames"]
+            else:
+                place = [start, reading.length]
+                frames.write(np.ascontiguousarray(reading.frames, dtype="<f4").data)
+                frames.flush()
+                start += reading.length
+            line = record | {"frames": place, "missing": reading.missing, "crc32": crc}
             lines.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
             lines.flush()
-            start += reading.length
         for file in (frames, lines):
             os.fsync(file.fileno())
+    odd.warn(f"{source.corpus} {source.split}")
     return unreadable
 
 

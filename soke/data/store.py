@@ -4,14 +4,15 @@ A shard is the folder ``{store}/{corpus}/{split}`` with
 
 - ``frames.f32``: little-endian float32 [N, 179], the clips one after another, after the frame-rate
   rule and before the length rule;
-- ``clips.jsonl``: a line a clip (what a `Clip` holds, and the age of its source);
+- ``clips.jsonl``: one line per clip (what a `Clip` holds, the dates and sizes of its source, and a
+  checksum of its frames);
 - ``index.npy``: int64 [C, 4], the bytes where each clip's line begins and ends, its first frame and
   the number of its frames;
 - ``manifest.json``: version, source, counts, what was left out, checksums.
 
 Nothing of it is read as a whole: a clip's line and its frames are looked up when they are asked
 for, so memory does not grow with the number of clips, and processes share the mapped pages.
-`soke.data.packing` writes it.
+`soke.data.packing` writes it, `soke.data.freshness` compares it with its source.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
@@ -26,17 +28,13 @@ from pathlib import Path
 
 import numpy as np
 
-from soke.data.annotations import DAMAGED, NO_POSES, TOO_SHORT, Clip, Drops
+from soke.data.annotations import Clip, Drops
 from soke.data.clips import Group, Summary
 from soke.data.poses import is_pose_file, is_pose_name
-from soke.data.signs import INCOMPLETE
-from soke.data.sources import Source
 from soke.files import checksum
 from soke.parts import FRAME_SIZE
 
 VERSION = 1
-#: Why clips were left out that may be there the next time, though no annotation has changed.
-_MENDABLE = (NO_POSES, TOO_SHORT, DAMAGED, INCOMPLETE)
 FRAMES, LINES, INDEX, MANIFEST = "frames.f32", "clips.jsonl", "index.npy", "manifest.json"
 
 
@@ -45,8 +43,9 @@ def shard_folder(store: str | Path, corpus: str, split: str) -> Path:
 
 
 def stamp(poses: Path) -> str:
-    """A digest of the names, ages (ns) and sizes of the pose files of a clip.
+    """A digest of the names, dates (ns) and sizes of the pose files of a clip.
 
+    The same stamp means the same content; after a copy the content can be the same under another.
     Raises ``FileNotFoundError`` when they are gone.
     """
     if is_pose_file(poses):
@@ -56,6 +55,11 @@ def stamp(poses: Path) -> str:
             found = sorted((e.name, e.stat()) for e in entries if is_pose_name(e.name))
     told = [(name, status.st_mtime_ns, status.st_size) for name, status in found]
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+
+
+def frames_checksum(frames: np.ndarray) -> int:
+    """The CRC-32 of frames ``[T, 179]`` as a shard holds them."""
+    return zlib.crc32(np.ascontiguousarray(frames, dtype="<f4").data)
 
 
 @dataclass(frozen=True)
@@ -138,7 +142,7 @@ class Shard(Sequence[Clip]):
         return Clip(**values, poses=self.folder / FRAMES, rows=frames, packing=self.packing)
 
     def record(self, index: int) -> dict[str, object]:
-        """The line of a clip: its fields, ``source`` (relative to the root) and ``stamp``."""
+        """The line of a clip: its fields, ``source`` (relative to the root), ``stamp``, ..."""
         files = mapped(self.folder, self.packing)
         start, stop = files.index[index, :2]
         return json.loads(files.lines[start:stop].tobytes())
@@ -188,72 +192,3 @@ def describe(clip: Clip, root: str | Path) -> dict[str, object]:
 def clip_key(record: Mapping[str, object]) -> str:
     """What tells the clips of a shard apart: isolated signs may share a name."""
     return json.dumps([record["name"], record["text"], record["numbers"]])
-
-
-def out_of_date(shard: Shard, source: Source, thorough: bool = True) -> str | None:
-    """Why a shard no longer says what its source says; None if it does, or the source is gone.
-
-    The rules and the annotations are always compared; with ``thorough`` also the age of every pose
-    file, and whether there are poses that could not be used before.
-    """
-    rules = shard.manifest["source"]
-    changes = [
-        f"{key} {rules.get(key)!r}, not {value!r}"
-        for key, value in source.rules.items()
-        if rules.get(key) != value
-    ]
-    if changes:
-        return f"it was packed by other rules: {'; '.join(changes)}"
-    if not source.annotation.exists():
-        return None
-    for split, path in source.annotations.items():
-        if path.exists() and checksum(path) != shard.manifest["annotations"].get(split):
-            return f"{path} has changed"
-    return _changed_poses(shard, source) if thorough else None
-
-
-def _changed_poses(shard: Shard, source: Source) -> str | None:
-    for index in range(len(shard)):
-        record = shard.record(index)
-        poses = Path(source.root) / record["source"]
-        try:
-            changed = stamp(poses) != record["stamp"]
-        except FileNotFoundError:
-            continue  # the source may be removed once it is packed
-        if changed:
-            return f"{poses} has changed"
-    # Listing takes memory for every clip: it is only done where poses may have been mended.
-    mendable = any(reason in shard.manifest["dropped"] for reason in _MENDABLE)
-    return _new_poses(shard, source) if mendable else None
-
-
-def _new_poses(shard: Shard, source: Source) -> str | None:
-    """A clip that was left out for its poses when the shard was packed, and would not be now."""
-    try:
-        clips, _ = source.list_clips()
-    except FileNotFoundError:
-        return None
-    packed = {clip_key(shard.record(index)) for index in range(len(shard))}
-    unreadable = shard.manifest["unreadable"]
-    for record in (describe(clip, source.root) for clip in clips):
-        key = clip_key(record)
-        if key not in packed and unreadable.get(key) != record["stamp"]:
-            return f"{Path(source.root) / record['source']} was not there, or has changed"
-    return None
-
-
-def open_shard(store: str | Path | None, source: Source, thorough: bool = True) -> Shard | None:
-    """The shard of a source, or None where there is none.
-
-    Raises ``ValueError`` when it is damaged or older than its source.
-    """
-    if store is None or not shard_folder(store, source.corpus, source.split).is_dir():
-        return None
-    shard = Shard(shard_folder(store, source.corpus, source.split))
-    reason = out_of_date(shard, source, thorough)
-    if reason is not None:
-        raise ValueError(
-            f"the packed store {shard.folder} is older than its source: {reason}. Run "
-            "`python -m prepare.pack_poses` with the same configuration again, or remove the folder"
-        )
-    return shard

@@ -28,6 +28,11 @@ def token_files(folder: str | Path, corpus: str) -> list[Path]:
 
 
 MANIFEST = "manifest.json"
+#: What helps where tokens and part table do not go together.
+_REMEDY = (
+    "If another part table made it, correct PARTS or name the folder of the right tokens with "
+    "DATASET.CODE_PATH=...; `python -m get_motion_code` writes a file that was removed anew"
+)
 
 
 def check_folder(folder: str | Path, tokenizer: str, parts: PartTable) -> bool:
@@ -101,13 +106,13 @@ def read_tokens(path: Path, parts: PartTable) -> np.ndarray:
     if tokens.ndim != 3 or tokens.shape[0] != 1 or tokens.shape[2] != len(parts):
         raise ValueError(
             f"{path} has shape {tokens.shape}; expected [1, steps, {len(parts)}] for the parts "
-            f"{parts.names}. Was it made with another part table?"
+            f"{parts.names}. {_REMEDY}"
         )
     for part, column in zip(parts, tokens[0].T):
         if column.size and not 0 <= column.min() <= column.max() < part.codebook_size:
             raise ValueError(
                 f"{path}: codes of part {part.name!r} run from {column.min()} to {column.max()}; "
-                f"its codebook has {part.codebook_size}"
+                f"its codebook has {part.codebook_size}. {_REMEDY}"
             )
     return tokens[0]
 

@@ -15,6 +15,12 @@ from soke.retrieval.words import cut
 
 log = logging.getLogger(__name__)
 
+#: What helps where dictionary and part table do not go together.
+_REMEDY = (
+    "If another part table made it, correct PARTS, name the right dictionary with "
+    "CORPORA.<name>.dictionary=... or make one with `python -m prepare.build_dictionary --cfg ...`"
+)
+
 
 class SignDictionary:
     """Words and the motion tokens of their signs, ``{entry: [n, P]}``.
@@ -55,10 +61,13 @@ class SignDictionary:
         content = read_json_object(path, "sign dictionary")
         if any(not entry.strip() for entry in content):
             raise ValueError(f"{path} has an entry without a name")
-        entries = {
-            entry: _tokens(f"{path}: entry {entry!r}", codes, parts)
-            for entry, codes in content.items()
-        }
+        try:
+            entries = {
+                entry: _tokens(f"{path}: entry {entry!r}", codes, parts)
+                for entry, codes in content.items()
+            }
+        except ValueError as error:
+            raise ValueError(f"{error}. {_REMEDY}") from None
         return cls(entries, str(path))
 
     def save(self, path: str | Path, parts: PartTable) -> None:
@@ -133,10 +142,7 @@ def _tokens(where: str, codes: object, parts: PartTable) -> np.ndarray:
         raise ValueError(f"{where} has no tokens for the parts {missing}")
     unknown = [name for name in codes if name not in parts.names]
     if unknown:
-        raise ValueError(
-            f"{where} has tokens for {unknown}; the part table has {parts.names}. Was it made with "
-            "another one?"
-        )
+        raise ValueError(f"{where} has tokens for {unknown}; the part table has {parts.names}")
     for name, column in codes.items():
         if not isinstance(column, list) or any(type(code) is not int for code in column):
             raise ValueError(f"{where}: part {name!r} has to be a list of whole numbers")

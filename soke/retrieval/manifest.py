@@ -44,20 +44,28 @@ def check_origin(dictionary: str | Path, tokenizer: str, parts: PartTable) -> bo
     manifest = read_manifest(dictionary)
     if manifest is None:
         return False
-    remedy = (
-        "Make it again with `python -m prepare.build_dictionary --cfg ...`, or name another file "
-        "in CORPORA"
-    )
-    if manifest["tokenizer"] != tokenizer:
+    other = _other_origin(dictionary, manifest, tokenizer, parts)
+    if other is not None:
         raise ValueError(
-            f"{dictionary} is a dictionary of another tokenizer (checksum "
-            f"{manifest['tokenizer'][:12]}, not {tokenizer[:12]}). {remedy}"
-        )
-    if not _table(dictionary, manifest).same_codes(parts):
-        raise ValueError(
-            f"{dictionary} is a dictionary of another part table: {manifest['parts']}. {remedy}"
+            f"{other}. Name the dictionary of this tokenizer with CORPORA.<name>.dictionary=..., "
+            "or make it with `python -m prepare.build_dictionary --cfg ...` "
+            "(--replace_dictionary writes over this one)"
         )
     return True
+
+
+def _other_origin(
+    dictionary: str | Path, manifest: Mapping[str, object], tokenizer: str, parts: PartTable
+) -> str | None:
+    """How the origin of a dictionary differs from a tokenizer; None where it is that one."""
+    if not _table(dictionary, manifest).same_codes(parts):
+        return f"{dictionary} is a dictionary of another part table: {manifest['parts']}"
+    if manifest["tokenizer"] != tokenizer:
+        return (
+            f"{dictionary} is a dictionary of another tokenizer (checksum "
+            f"{manifest['tokenizer'][:12]}, not {tokenizer[:12]})"
+        )
+    return None
 
 
 def _table(dictionary: str | Path, manifest: Mapping[str, object]) -> PartTable:
@@ -67,13 +75,24 @@ def _table(dictionary: str | Path, manifest: Mapping[str, object]) -> PartTable:
         raise ValueError(f"{manifest_path(dictionary)}: parts: {error}") from None
 
 
-def check_replaceable(dictionary: str | Path) -> None:
-    """Raises ``ValueError`` where a file is there that was not written by `write_dictionary`."""
-    if Path(dictionary).exists() and read_manifest(dictionary) is None:
+def check_replaceable(dictionary: str | Path, tokenizer: str, parts: PartTable) -> None:
+    """Raises ``ValueError`` where a dictionary is there that this tokenizer did not make.
+
+    Whoever uses it could not do without it. That of a trial run may always be replaced.
+    """
+    if not Path(dictionary).exists():
+        return
+    manifest = read_manifest(dictionary)
+    if manifest is None:
+        other = f"{dictionary} was not made here (no {manifest_path(dictionary).name} describes it)"
+    elif manifest.get("debug"):
+        return
+    else:
+        other = _other_origin(dictionary, manifest, tokenizer, parts)
+    if other is not None:
         raise ValueError(
-            f"{dictionary} was not made here (no {manifest_path(dictionary).name} speaks of it), "
-            "so it is left alone. Name another file in CORPORA, move it away, or write over it "
-            "with --replace_dictionary"
+            f"{other}, so it is kept. Write another file with CORPORA.<name>.dictionary=..., "
+            f"remove {dictionary}, or write over it with --replace_dictionary"
         )
 
 
@@ -90,7 +109,7 @@ def write_dictionary(
     Raises ``ValueError`` where a file of another origin is there, unless ``replace``.
     """
     if not replace:
-        check_replaceable(path)
+        check_replaceable(path, tokenizer, parts)
     entries.save(path, parts)
     manifest = {
         "dictionary": checksum(path), "tokenizer": tokenizer, "parts": parts.to_rows(),

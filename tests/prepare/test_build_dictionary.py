@@ -126,6 +126,40 @@ def test_a_published_dictionary_is_left_alone(work, monkeypatch):
     run(work)  # its own it may write over
 
 
+def files(work):
+    return {path: path.read_bytes() for path in work.rglob("*") if path.is_file()}
+
+
+def test_a_second_tokenizer_writes_over_nothing(work, monkeypatch):
+    def tokens(*words):
+        arguments = ["get_motion_code", "--cfg", str(work / "run.yaml"), *words]
+        monkeypatch.setattr(sys, "argv", arguments)
+        get_motion_code.main()
+
+    tokens()
+    other = small_tokenizer()
+    other.mean += 1
+    save_safetensors(other, work / "other.safetensors")
+    second = f"TRAIN.PRETRAINED_VAE={work}/other.safetensors"
+    elsewhere = f"DATASET.CODE_PATH={work}/OTHER"
+    before = files(work)
+    sums = [checksum(work / f"{name}.safetensors")[:12] for name in ("tokenizer", "other")]
+    for write in (lambda: tokens(second, elsewhere), lambda: run(work, second)):
+        with pytest.raises(ValueError, match="of another tokenizer") as error:
+            write()
+        for named in (*sums, str(work / "words.json"), "--replace_dictionary"):
+            assert named in str(error.value)
+        assert files(work) == before
+    tokens()  # its own it refreshes
+    tokens(second, elsewhere, "CORPORA.phoenix.dictionary=${DATASET.CODE_PATH}/words.json")
+    assert {path: files(work)[path] for path in before} == before
+    assert (work / "OTHER" / "words.json").exists() and (work / "OTHER" / "phoenix").is_dir()
+    tokens(second, elsewhere, "--replace_dictionary")
+    assert json.loads((work / "words.manifest.json").read_text())["tokenizer"] == checksum(
+        work / "other.safetensors"
+    )
+
+
 def test_a_trial_run_leaves_the_dictionary_of_a_real_one(work):
     run(work)
     config = load_config(work / "run.yaml")

@@ -1,13 +1,16 @@
 """What the doctor says of data sets, packed stores and statistics."""
 
+import os
 import shutil
 
+import numpy as np
 import pytest
 import torch
 
 from prepare.doctor.__main__ import main
 from prepare.doctor.rows import State
 from tests.data.conftest import motion
+from tests.data.test_plausibility import waving
 from tests.prepare.patient import CSV, follow, gone, spoiled, stops, training_starts
 
 
@@ -31,6 +34,14 @@ def test_what_the_tokenizer_lacks_stops_it(patient, change, what, state, detail)
     assert rows[what].state is state and detail in rows[what].detail
     assert rows[what].advice or rows[what].command
     assert not training_starts(patient, "deto")
+
+
+def test_a_data_set_behind_a_link_to_nothing_is_said_to_be(patient):
+    patient.phoenix.root.rename(patient.folder / "moved")
+    patient.phoenix.root.symlink_to(patient.folder / "away")
+    row = patient.examine("deto")["phoenix"]
+    assert row.state is State.MISSING
+    assert f"symbolic link to {patient.folder / 'away'}, which is not there" in row.detail
 
 
 def test_what_only_the_test_needs_stops_nothing(patient, capsys):
@@ -118,11 +129,60 @@ def test_a_packed_store_is_taken_and_its_damage_found(patient, monkeypatch):
     assert stops(patient.examine("deto")) == [] and training_starts(patient, "deto")
 
 
-def test_an_old_packed_pose_shows_when_everything_is_read(patient, monkeypatch):
+@pytest.mark.parametrize("words", [(), ("DATASET.CHECK_POSES=false",)])
+def test_an_old_packed_pose_stops_the_run_where_it_stops_training(patient, monkeypatch, words):
     follow(patient.examine("deto")["packed store"].command, monkeypatch)
     patient.how2sign.write_clip("train1", motion(60))
-    assert stops(patient.examine("deto")) == []
-    assert stops(patient.examine("deto", "--thorough")) == ["how2sign train, packed"]
+    starts = training_starts(patient, "deto", *words)
+    assert starts == bool(words)
+    assert stops(patient.examine("deto", *words)) == ([] if starts else ["how2sign train, packed"])
+
+
+def test_a_packed_store_whose_source_has_other_dates_can_be_used(patient, monkeypatch):
+    follow(patient.examine("deto")["packed store"].command, monkeypatch)
+    for path in patient.how2sign.root.rglob("*.pkl"):
+        os.utime(path, (1e9, 1e9))  # as a copy would have
+    assert stops(patient.examine("deto")) == [] and training_starts(patient, "deto")
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_odd_poses_are_noted_when_everything_is_read(patient, monkeypatch, packed):
+    for writer in (patient.how2sign, patient.phoenix):
+        for i in range(3):
+            writer.write_clip(f"train{i}", waving(44, i))
+    degrees = waving(44)
+    degrees[:, :159] = np.degrees(degrees[:, :159])
+    patient.how2sign.write_clip("train1", degrees)
+    if packed:
+        follow(patient.examine("deto")["packed store"].command, monkeypatch)
+    assert "how2sign train, poses" not in patient.examine("deto")
+    rows = patient.examine("deto", "--thorough")
+    row = rows["how2sign train, poses"]
+    assert row.state is State.NOTE and stops(rows) == []
+    assert "degrees: 1 clip, first 'train1', " in row.detail and "radians" in row.advice
+    assert "phoenix train, poses" not in rows
+    assert training_starts(patient, "deto")
+
+
+def test_statistics_of_other_poses_are_noted(patient):
+    def row(*words):
+        return patient.examine("deto", *words)["statistics"]
+
+    assert row("--thorough").state is State.FOUND  # as the poses, with mean 0 and deviation 1
+    torch.save(torch.full((179,), 0.05), patient.folder / "std.pt")
+    assert row().state is State.FOUND
+    noted = row("--thorough")
+    assert noted.state is State.NOTE and "beyond 6 deviations" in noted.detail
+    assert "pose_statistics" in noted.command and "--force" in noted.command
+    torch.save(torch.full((179,), -0.05), patient.folder / "std.pt")
+    assert row().state is State.NOTE and "swapped" in row().detail
+
+
+def test_training_warns_of_statistics_of_other_poses(patient, caplog):
+    assert training_starts(patient, "deto") and "other poses" not in caplog.text
+    torch.save(torch.full((179,), 0.05), patient.folder / "std.pt")
+    assert training_starts(patient, "deto")
+    assert f"{patient.folder / 'std.pt'}: " in caplog.text and "other poses?" in caplog.text
 
 
 def test_statistics_that_would_divide_by_zero_are_noted(patient, monkeypatch):

@@ -64,7 +64,7 @@ def test_a_dictionary_of_another_tokenizer_stops_the_run(whole):
     write_dictionary(path, entries, parts, own, replace=True)
     row = whole.examine("soke")["dictionary"]
     assert row.state is State.FOUND and "1 signs" in row.detail and "best.ckpt" in row.detail
-    write_dictionary(path, entries, parts, "0" * 64)
+    write_dictionary(path, entries, parts, "0" * 64, replace=True)
     rows = whole.examine("soke")
     assert stops(rows) == ["dictionary"] and "another tokenizer" in rows["dictionary"].detail
     assert "prepare.build_dictionary" in rows["dictionary"].advice

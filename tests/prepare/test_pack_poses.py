@@ -1,6 +1,7 @@
 """`python -m prepare.pack_poses`: shards of every split, made once and used by the loaders."""
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -96,6 +97,16 @@ def test_only_what_changed_is_packed_again(work, monkeypatch):
     assert {name for name, age in shards(work).items() if age != again[name]} == {
         "italian/train", "italian/val", "italian/test"
     }  # fmt: skip
+
+
+def test_what_only_has_another_date_is_not_packed_again(work, monkeypatch, caplog):
+    run(work, monkeypatch)
+    made = shards(work)
+    for path in (work / "csl").rglob("*.pkl"):
+        os.utime(path, (1e9, 1e9))
+    with caplog.at_level("INFO"):
+        run(work, monkeypatch)
+    assert shards(work) == made and "csl train is packed already" in caplog.text
 
 
 def test_the_loaders_use_shards_where_they_are(work, monkeypatch):

@@ -118,12 +118,38 @@ def test_a_dictionary_of_another_origin_is_not_written_over(tmp_path):
         write_dictionary(path, dictionary("own"), PARTS, "f" * 64)
     assert path.read_bytes() == before and len(list(tmp_path.iterdir())) == 1
     write_dictionary(path, dictionary("own"), PARTS, "f" * 64, replace=True)
-    write_dictionary(path, dictionary("again"), PARTS, "0" * 64)  # its own it may write over
-    assert "again" in SignDictionary.load(path, PARTS) and check_origin(path, "0" * 64, PARTS)
+    write_dictionary(path, dictionary("again"), PARTS, "f" * 64)  # its own it may write over
+    assert "again" in SignDictionary.load(path, PARTS) and check_origin(path, "f" * 64, PARTS)
     path.write_bytes(before)  # the manifest speaks of another file now
     assert not check_origin(path, "f" * 64, PARTS)
     with pytest.raises(ValueError, match="was not made here"):
-        check_replaceable(path)
+        check_replaceable(path, "f" * 64, PARTS)
+
+
+def test_a_dictionary_of_another_tokenizer_is_not_written_over(tmp_path):
+    path = tmp_path / "word2code.json"
+    write_dictionary(path, dictionary("first"), PARTS, "f" * 64)
+    before = path.read_bytes()
+    others = [
+        {**row, "codebook_size": row["codebook_size"] + 1 - i} for i, row in enumerate(THREE_PARTS)
+    ]
+    with pytest.raises(ValueError, match="another tokenizer") as error:
+        write_dictionary(path, dictionary("second"), PARTS, "0" * 64)
+    for named in (path, "f" * 12, "0" * 12, "CORPORA.<name>.dictionary=", "--replace_dictionary"):
+        assert str(named) in str(error.value)
+    with pytest.raises(ValueError, match=r"another part table.*--replace_dictionary"):
+        write_dictionary(path, dictionary("second"), PartTable.from_rows(others), "f" * 64)
+    assert path.read_bytes() == before and check_origin(path, "f" * 64, PARTS)
+    write_dictionary(path, dictionary("second"), PARTS, "0" * 64, replace=True)
+    assert check_origin(path, "0" * 64, PARTS)
+
+
+def test_the_dictionary_of_a_trial_run_may_be_replaced(tmp_path):
+    path = tmp_path / "word2code.json"
+    write_dictionary(path, dictionary("trial"), PARTS, "f" * 64, {"debug": True})
+    write_dictionary(path, dictionary("real"), PARTS, "0" * 64, {"debug": False})
+    with pytest.raises(ValueError, match="another tokenizer"):
+        check_replaceable(path, "f" * 64, PARTS)
 
 
 @pytest.mark.parametrize(

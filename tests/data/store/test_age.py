@@ -6,10 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from soke.data import freshness
+from soke.data.freshness import open_shard
 from soke.data.packing import is_packed
-from soke.data.store import open_shard
+from soke.data.store import FRAMES, shard_folder
 from tests.data.conftest import as_parameters, dump, motion
-from tests.data.store.shards import NAMES, check_numbers, packed, stopping
+from tests.data.store.shards import FILES, NAMES, check_numbers, contents, packed, stopping
 
 
 def touch_text(corpus):
@@ -139,7 +141,7 @@ def test_without_a_thorough_look_pose_files_are_not_touched(corpus, store, monke
     source = corpus.source()
     packed(store, source)
     rewrite_frame(corpus)
-    monkeypatch.setattr("soke.data.store.stamp", None)
+    monkeypatch.setattr("soke.data.freshness.stamp", None)
     assert len(open_shard(store, source, thorough=False)) == 8
     touch_text(corpus)
     with pytest.raises(ValueError, match="has changed"):
@@ -165,3 +167,117 @@ def test_other_files_in_a_folder_of_frames_are_no_change(corpus, store):
     (corpus.folder(NAMES[0]) / "._000001.pkl").touch()
     (corpus.folder(NAMES[0]) / ".DS_Store").write_bytes(b"x")
     assert is_packed(store, corpus.source())
+
+
+def copied(corpus, store, to):
+    """A copy of data and store with the dates of now; the source and the store in it."""
+    shutil.copytree(corpus.root, to / "data", copy_function=shutil.copyfile)
+    shutil.copytree(store, to / "packed", copy_function=shutil.copyfile)
+    return replace(corpus.source(), root=str(to / "data")), to / "packed"
+
+
+def count_readings(monkeypatch):
+    names, read_all = [], freshness.read_all
+
+    def read(clips, workers):
+        names.extend(clip.name for clip in clips)
+        return read_all(clips, workers)
+
+    monkeypatch.setattr(freshness, "read_all", read)
+    return names
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_copy_with_other_dates_is_read_once_and_taken(
+    corpus, store, tmp_path, monkeypatch, caplog, workers
+):
+    packed(store, corpus.source())
+    source, copy = copied(corpus, store, tmp_path / "copy")
+    names = count_readings(monkeypatch)
+    with caplog.at_level("INFO"):
+        check_numbers(open_shard(copy, source, workers=workers))
+    assert names == [*NAMES[:7], NAMES[8], NAMES[7]]  # the damaged one may have been mended
+    assert "8 clips have another date" in caplog.text and "content" in caplog.text
+    names.clear()
+    check_numbers(open_shard(copy, source))
+    assert is_packed(copy, source) and names == 2 * [NAMES[7]]
+    names.clear()
+    check_numbers(open_shard(store, corpus.source()))  # where it was packed nothing is read
+    assert names == []
+
+
+def test_a_copy_in_which_one_frame_changed_is_detected(corpus, store, tmp_path):
+    packed(store, corpus.source())
+    source, copy = copied(corpus, store, tmp_path / "copy")
+    check_numbers(open_shard(copy, source))
+    path = tmp_path / "copy" / "data" / "poses" / NAMES[3] / "000007.pkl"
+    frame = motion(61, 3)[7]
+    frame[100] += 1e-3
+    dump(path, as_parameters(frame))
+    with pytest.raises(ValueError, match=r"older than its source.*clip-3 has changed"):
+        open_shard(copy, source)
+
+
+def test_a_damaged_clip_that_was_mended_in_a_copy_is_detected(corpus, store, tmp_path):
+    packed(store, corpus.source())
+    source, copy = copied(corpus, store, tmp_path / "copy")
+    dump(tmp_path / "copy/data/poses" / NAMES[7] / "000003.pkl", as_parameters(motion(1)[0]))
+    with pytest.raises(ValueError, match="clip-7 was not there, or has changed"):
+        open_shard(copy, source)
+
+
+def test_a_copy_that_cannot_be_written_to_is_taken_all_the_same(corpus, store, tmp_path):
+    packed(store, corpus.source())
+    source, copy = copied(corpus, store, tmp_path / "copy")
+    folder = shard_folder(copy, "csl", "train")
+    (folder / "copies.txt").mkdir()  # as good as forbidden, also to the superuser
+    check_numbers(open_shard(copy, source))
+
+
+def test_a_note_about_a_copy_is_no_note_about_another_packing(corpus, store, tmp_path):
+    """The copy's files come back after the store was packed from others."""
+    packed(store, corpus.source())
+    source, copy = copied(corpus, store, tmp_path / "copy")
+    open_shard(copy, source)
+    notes = (shard_folder(copy, "csl", "train") / "copies.txt").read_text()
+    root, kept = tmp_path / "copy" / "data", tmp_path / "copy" / "kept"
+    root.rename(kept)
+    shutil.copytree(kept, root)
+    dump(root / "poses" / NAMES[0] / "000000.pkl", as_parameters(motion(1, 77)[0]))
+    folder = packed(copy, source).folder
+    assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
+    (folder / "copies.txt").write_text(notes)
+    shutil.rmtree(root)
+    kept.rename(root)
+    with pytest.raises(ValueError, match="clip-0 has changed"):
+        open_shard(copy, source)
+
+
+def test_packing_that_was_interrupted_and_copied_does_not_write_its_frames_again(
+    corpus, store, tmp_path, monkeypatch
+):
+    class Stop(Exception):
+        pass
+
+    def stop():
+        raise Stop
+
+    with monkeypatch.context() as patch:
+        stopping(patch, 6, stop)
+        with pytest.raises(Stop):
+            packed(store, corpus.source())
+    source, copy = copied(corpus, store, tmp_path / "copy")
+    dump(tmp_path / "copy/data/poses" / NAMES[1] / "000003.pkl", as_parameters(motion(1, 5)[0]))
+    with monkeypatch.context() as patch:
+        stopping(patch, 4, stop)  # and once more, with lines that point back
+        with pytest.raises(Stop):
+            packed(copy, source)
+    shard = packed(copy, source)
+    frames = sum(shard.lengths.tolist())
+    assert (shard.folder / FRAMES).stat().st_size == (frames + 44) * 179 * 4  # clip-1 twice
+    fresh = packed(tmp_path / "fresh", source)
+    assert [shard.record(i)["crc32"] for i in range(8)] == [
+        fresh.record(i)["crc32"] for i in range(8)
+    ]
+    shard.verify()
+    assert contents(shard) != contents(fresh)

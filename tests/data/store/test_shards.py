@@ -15,8 +15,9 @@ from soke.data import load_motion
 from soke.data.annotations import SIGNS
 from soke.data.clips import Clips
 from soke.data.datasets import LengthLimits, PoseDataset, collate_poses
+from soke.data.freshness import open_shard
 from soke.data.packing import is_packed, pack
-from soke.data.store import FRAMES, INDEX, LINES, MANIFEST, open_shard
+from soke.data.store import FRAMES, INDEX, LINES, MANIFEST
 from tests.data.conftest import motion, snapshot
 from tests.data.store.shards import FILES, LENGTHS, NAMES, check_numbers, packed
 

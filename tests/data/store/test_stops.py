@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from soke.data import load_motion, packing
+from soke.data.freshness import open_shard
 from soke.data.packing import is_packed
-from soke.data.store import FRAMES, LINES, Shard, open_shard, shard_folder
+from soke.data.store import FRAMES, LINES, Shard, shard_folder
 from tests.data.conftest import as_parameters, dump, motion
 from tests.data.store.shards import LENGTHS, NAMES, check_numbers, contents, packed, stopping
 

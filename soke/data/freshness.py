@@ -1,0 +1,142 @@
+"""Whether a packed store (`soke.data.store`) still agrees with the files it was made from.
+
+Pose files with the dates and sizes they had when they were packed have not changed. Where these
+differ, as in a copy of the data, the clip is read and its frames are compared with the packed ones.
+A copy that agreed is noted in the shard's folder, so that it is read only once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from rich.progress import track
+
+from soke.data.annotations import DAMAGED, NO_POSES, TOO_SHORT, Clip
+from soke.data.signs import INCOMPLETE
+from soke.data.sources import Source
+from soke.data.store import Shard, clip_key, describe, frames_checksum, shard_folder, stamp
+from soke.data.survey import Reading, read_all
+from soke.files import checksum
+
+log = logging.getLogger(__name__)
+
+#: Why clips were left out that may be there the next time, though no annotation has changed.
+_MENDABLE = (NO_POSES, TOO_SHORT, DAMAGED, INCOMPLETE)
+#: In a shard's folder: one line per copy of the source that was compared and agreed.
+_COPIES = "copies.txt"
+
+
+def open_shard(
+    store: str | Path | None, source: Source, thorough: bool = True, workers: int = 0
+) -> Shard | None:
+    """The shard of a source, or None where there is none.
+
+    Raises ``ValueError`` when it is damaged or older than its source, see `out_of_date`.
+    """
+    if store is None or not shard_folder(store, source.corpus, source.split).is_dir():
+        return None
+    shard = Shard(shard_folder(store, source.corpus, source.split))
+    reason = out_of_date(shard, source, thorough, workers)
+    if reason is not None:
+        raise ValueError(
+            f"the packed store {shard.folder} is older than its source: {reason}. Run "
+            "`python -m prepare.pack_poses` with the same configuration again, or remove the folder"
+        )
+    return shard
+
+
+def out_of_date(
+    shard: Shard, source: Source, thorough: bool = True, workers: int = 0
+) -> str | None:
+    """Why a shard no longer agrees with its source; None if it does, or the source is gone.
+
+    The rules and the annotations are always compared; with ``thorough`` also the poses, and whether
+    there are some that could not be used before. ``workers`` processes read those that may have
+    changed.
+    """
+    rules = shard.manifest["source"]
+    changes = [
+        f"{key} {rules.get(key)!r}, not {value!r}"
+        for key, value in source.rules.items()
+        if rules.get(key) != value
+    ]
+    if changes:
+        return f"it was packed by other rules: {'; '.join(changes)}"
+    if not source.annotation.exists():
+        return None
+    for split, path in source.annotations.items():
+        if path.exists() and checksum(path) != shard.manifest["annotations"].get(split):
+            return f"{path} has changed"
+    if not thorough:
+        return None
+    return _changed_poses(shard, source, workers) or _new_poses(shard, source, workers)
+
+
+def _changed_poses(shard: Shard, source: Source, workers: int) -> str | None:
+    # With the packing in it, so that a note about an older packing says nothing of this one.
+    copy = hashlib.sha256(shard.packing.encode())
+    suspects = []
+    for index in range(len(shard)):
+        record = shard.record(index)
+        poses = Path(source.root) / record["source"]
+        try:
+            found = stamp(poses)
+        except FileNotFoundError:
+            continue  # the source may be removed once it is packed
+        copy.update(found.encode())
+        if found != record["stamp"]:
+            suspects.append((replace(shard[index], poses=poses, rows=None, packing=None), record))
+    if not suspects or copy.hexdigest() in _agreed(shard):
+        return None
+    log.info(
+        "%s: %d clips have another date than when they were packed, as after a copy; reading them "
+        "once to compare their content",
+        shard.folder,
+        len(suspects),
+    )
+    clips = [clip for clip, _ in suspects]
+    for reading, (clip, record) in zip(_read(clips, source, workers), suspects):
+        if reading.fault is not None or frames_checksum(reading.frames) != record["crc32"]:
+            return f"{clip.poses} has changed"
+    with suppress(OSError), (shard.folder / _COPIES).open("a") as file:  # it may be read-only
+        file.write(f"{copy.hexdigest()}\n")
+    return None
+
+
+def _agreed(shard: Shard) -> list[str]:
+    with suppress(OSError):
+        return (shard.folder / _COPIES).read_text().split()
+    return []
+
+
+def _read(clips: Sequence[Clip], source: Source, workers: int) -> Iterator[Reading]:
+    title = f"comparing {source.corpus} {source.split}"
+    return iter(track(read_all(clips, workers), title, len(clips), disable=not clips))
+
+
+def _new_poses(shard: Shard, source: Source, workers: int) -> str | None:
+    """A clip that was left out for its poses when the shard was packed, and would not be now."""
+    # Listing takes memory for every clip: it is only done where poses may have been mended.
+    if not any(reason in shard.manifest["dropped"] for reason in _MENDABLE):
+        return None
+    try:
+        clips, _ = source.list_clips()
+    except FileNotFoundError:
+        return None
+    packed = {clip_key(shard.record(index)) for index in range(len(shard))}
+    unreadable = shard.manifest["unreadable"]
+    suspects = []
+    for clip in clips:
+        record = describe(clip, source.root)
+        key = clip_key(record)
+        if key not in packed and unreadable.get(key) != record["stamp"]:
+            suspects.append(clip)
+    for reading, clip in zip(_read(suspects, source, workers), suspects):
+        if reading.fault is None:
+            return f"{clip.poses} was not there, or has changed"
+    return None
