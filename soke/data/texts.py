@@ -11,13 +11,21 @@ from soke.files import require
 #: What the first bytes of a file say about an encoding that is not UTF-8.
 _FOREIGN_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 _LINE_ENDS = re.compile(rb"\r\n|\n|\r")
+#: Characters that part words and are not spaces to Python: zero width space, invisible separator,
+#: braille blank and the two Hangul fillers. Joiners and soft hyphens lie within a word.
+_INVISIBLE_SPACES = str.maketrans(dict.fromkeys("\u200b\u2063\u2800\u3164\uffa0", " "))
+
+
+def plain_spaces(text: str) -> str:
+    """A text whose invisible separators of words are spaces."""
+    return text.translate(_INVISIBLE_SPACES)
 
 
 def clean_text(text: str) -> str:
     """A text that can be signed.
 
-    Letters with marks are composed (NFC), control characters become blanks, runs of blanks one
-    blank. Raises ``ValueError`` for a text that is empty or has no letter and no digit (emoji or
+    Letters with marks are composed (NFC), control characters and `plain_spaces` become blanks, runs
+    of blanks one blank. Raises ``ValueError`` for a text that is empty or has no letter and no digit (emoji or
     punctuation alone), and for one that is not valid Unicode.
     """
     try:
@@ -27,7 +35,7 @@ def clean_text(text: str) -> str:
             f"the text {text[:40]!r} is not valid Unicode (character {error.start + 1}): give it "
             "in UTF-8"
         ) from None
-    text = "".join(" " if unicodedata.category(c) == "Cc" else c for c in text)
+    text = "".join(" " if unicodedata.category(c) == "Cc" else c for c in plain_spaces(text))
     text = " ".join(unicodedata.normalize("NFC", text).replace("\ufeff", "").split())
     if not text:
         raise ValueError("the text is empty: there is nothing to sign")
