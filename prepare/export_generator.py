@@ -5,8 +5,9 @@
 The folder has model.safetensors and config.json of an MBartForConditionalGeneration, with all
 embedding rows: text, languages and motion tokens. Beside them lie the text pieces and map_ids.pkl,
 rows.json, which says what every row is, and fusion.safetensors, the weights with which the parts'
-embeddings are summed, which an mBART does not have. The checkpoint is ``TEST.CHECKPOINTS``, else
-the best of the run.
+embeddings are summed, which an mBART does not have. transformers scales the embeddings of both
+sides or of neither: of a generator that scales the encoder's alone, the decoder gets a table of its
+own, which makes up for it. The checkpoint is ``TEST.CHECKPOINTS``, else the best of the run.
 
 ``model.generator.folder=exports/soke model.generator.pretrained=true`` trains on from it.
 """
@@ -14,8 +15,10 @@ the best of the run.
 from __future__ import annotations
 
 import argparse
+import copy
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from soke import build
@@ -38,8 +41,14 @@ def export(generator: MultiHeadGenerator, pieces: str | Path, out: str | Path) -
     state = {key: value.detach().cpu() for key, value in generator.state_dict().items()}
     weights = Weights.from_network(state)
     rest = {key: value for key, value in state.items() if key not in weights.to_network()}
+    config = copy.deepcopy(generator.backbone.config)
+    config.scale_embedding = generator.encoder_scale != 1
+    if generator.decoder_scale != generator.encoder_scale:
+        table = weights.table if weights.decoder_table is None else weights.decoder_table
+        factor = generator.decoder_scale / generator.encoder_scale
+        weights = replace(weights, decoder_table=table * factor)
     with folders.new_folder(out) as folder:
-        folders.write_weights(folder, weights, generator.backbone.config)
+        folders.write_weights(folder, weights, config)
         folders.write_map_ids(folder, folders.read_map_ids(pieces))
         folders.copy_pieces(pieces, folder)
         folders.write_rows(folder, generator.vocabulary, rest)

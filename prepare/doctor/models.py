@@ -152,13 +152,13 @@ def _shapes_of_generator(run: Run) -> Generator:
     node = run.config.model.generator
     if node.decoder not in GENERATORS:
         raise ValueError(f"model.generator.decoder={node.decoder!r}: choose of {list(GENERATORS)}")
-    words, config = build.vocabulary(run.config), read_config(node.folder, node.scale_embedding)
-    if run.writes_text:
-        own = run.config.model.text_decoder
-        with torch.device("meta"):
-            return SignToText(words, config, own.fusion, own.label_smoothing)
+    words, config = build.vocabulary(run.config), read_config(node.folder)
+    own = run.config.model.text_decoder if run.writes_text else node
+    kind = SignToText if run.writes_text else GENERATORS[node.decoder]
     with torch.device("meta"):
-        return GENERATORS[node.decoder](words, config, node.fusion, node.label_smoothing)
+        generator = kind(words, config, own.fusion, own.label_smoothing)
+    generator.scale_embeddings(node.scale_embedding)
+    return generator
 
 
 def _shapes_of_tokenizer(run: Run) -> nn.Module:

@@ -92,10 +92,11 @@ def generator_module(
         raise ValueError(f"model.generator.decoder={node.decoder!r}: choose of {list(GENERATORS)}")
     generator = GENERATORS[node.decoder](
         prompts.vocabulary,
-        read_config(node.folder, node.scale_embedding),
+        read_config(node.folder),
         fusion=node.fusion,
         label_smoothing=node.label_smoothing,
     )
+    generator.scale_embeddings(node.scale_embedding)
     tokenizer, code = trained_tokenizer(config), checksum(config.TRAIN.PRETRAINED_VAE)
     if checkpoint is not None:
         check_tokenizer(checkpoint, code)
@@ -134,10 +135,11 @@ def text_module(
         )
     network = SignToText(
         words,
-        read_config(folder.folder, folder.scale_embedding),
+        read_config(folder.folder),
         fusion=node.fusion,
         label_smoothing=node.label_smoothing,
     )
+    network.scale_embeddings(folder.scale_embedding)
     code = checksum(config.TRAIN.PRETRAINED_VAE)
     if checkpoint is not None:
         load_weights(network, checkpoint, "text_decoder")

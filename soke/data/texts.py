@@ -11,14 +11,62 @@ from soke.files import require
 #: What the first bytes of a file say about an encoding that is not UTF-8.
 _FOREIGN_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 _LINE_ENDS = re.compile(rb"\r\n|\n|\r")
+#: Characters that part words and are not spaces to Python: zero width space, invisible separator,
+#: braille blank and the two Hangul fillers. Joiners and soft hyphens lie within a word.
+_INVISIBLE_SPACES = str.maketrans(dict.fromkeys("\u200b\u2063\u2800\u3164\uffa0", " "))
+
+#: The byte that a character stood for, if UTF-8 was read as Windows-1252 or Latin-1 (a mixture:
+#: five bytes are nothing in Windows-1252).
+_BYTES = {chr(byte): byte for byte in range(0x80, 0x100)} | {
+    character: byte
+    for byte in range(0x80, 0xA0)
+    if (character := bytes([byte]).decode("cp1252", errors="ignore"))
+}
+#: Characters of the bytes that follow the first one of a UTF-8 character.
+_NEXT = re.escape("".join(c for c, byte in _BYTES.items() if byte < 0xC0))
+#: Misread UTF-8, as far as it can be told from correct text, in which an accented letter may well
+#: stand before a closing quote ("CAFÉ”", "voilà\u00a0»").
+_MOJIBAKE = re.compile(
+    # Control characters are in no correct text (\x85 is a line end).
+    rf"(?=.[{_NEXT}]{{0,2}}[\x80-\x84\x86-\x9f])"
+    rf"(?:[Â-ß][{_NEXT}]|[à-ï][{_NEXT}]{{2}}|[ð-ô][{_NEXT}]{{3}})"
+    # Accented letters. Words may end in Ã only where all is in capitals.
+    rf"|Ã(?:[{_NEXT}](?=[^\W\d_])|(?<=[a-zß-ÿ]Ã)[{_NEXT}]|(?![‘’“”…»–—])[{_NEXT}])"
+    "|Å“(?=[a-z])"
+    # The letter  may be quoted itself.
+    "|(?<![«„“‘\"'])Â[\u00a0-¿]"
+    # Quotes, dashes, arrows, signs; two or more characters of three bytes (Chinese); emoji.
+    rf"|â[€‚„†ˆ‰™œ][{_NEXT}]|(?:[â-ï][{_NEXT}]{{2}}){{2,}}|ð[{_NEXT}]{{3}}"
+)
+
+
+def mend_mojibake(text: str) -> str:
+    """The text with UTF-8 that was read as Windows-1252 or Latin-1 put right: "doesnâ€™t".
+
+    Each damaged place is mended by itself; what may be correct stays as it is.
+    """
+    return text if text.isascii() else _MOJIBAKE.sub(_decoded_again, text)
+
+
+def _decoded_again(match: re.Match[str]) -> str:
+    try:
+        text = bytes(_BYTES[character] for character in match[0]).decode("utf-8")
+    except UnicodeDecodeError:
+        return match[0]
+    return match[0] if any(unicodedata.category(c) in ("Cc", "Cn", "Co") for c in text) else text
+
+
+def plain_spaces(text: str) -> str:
+    """A text whose invisible separators of words are spaces."""
+    return text.translate(_INVISIBLE_SPACES)
 
 
 def clean_text(text: str) -> str:
     """A text that can be signed.
 
-    Letters with marks are composed (NFC), control characters become blanks, runs of blanks one
-    blank. Raises ``ValueError`` for a text that is empty or has no letter and no digit (emoji or
-    punctuation alone), and for one that is not valid Unicode.
+    Letters with marks are composed (NFC), control characters and invisible spaces become blanks,
+    runs of blanks one blank. Raises ``ValueError`` for a text that is empty or has no letter and no
+    digit (emoji or punctuation alone), and for one that is not valid Unicode.
     """
     try:
         text.encode("utf-8")
@@ -27,7 +75,7 @@ def clean_text(text: str) -> str:
             f"the text {text[:40]!r} is not valid Unicode (character {error.start + 1}): give it "
             "in UTF-8"
         ) from None
-    text = "".join(" " if unicodedata.category(c) == "Cc" else c for c in text)
+    text = "".join(" " if unicodedata.category(c) == "Cc" else c for c in plain_spaces(text))
     text = " ".join(unicodedata.normalize("NFC", text).replace("\ufeff", "").split())
     if not text:
         raise ValueError("the text is empty: there is nothing to sign")

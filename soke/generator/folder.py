@@ -53,22 +53,16 @@ REMEDY = (
 )
 
 
-def read_config(folder: str | Path, scale_embedding: bool | None = None) -> MBartConfig:
+def read_config(folder: str | Path) -> MBartConfig:
     """The ``config.json`` of an mBART folder.
 
-    ``scale_embedding`` overrules what it says: embeddings are multiplied by sqrt(d_model) or not.
-    Some versions of transformers did not multiply after a change of the vocabulary size, so weights
-    that were trained by them need False. Raises `soke.files.MissingAssetError`, or ``ValueError``
-    when the file is not a configuration.
+    Raises `soke.files.MissingAssetError`, or ``ValueError`` when the file is not a configuration.
     """
     path = require(Path(folder) / CONFIG, "The mBART configuration", REMEDY)
     try:
-        config = MBartConfig.from_json_file(str(path))
+        return MBartConfig.from_json_file(str(path))
     except (ValueError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is not the configuration of an mBART: {error}") from None
-    if scale_embedding is not None:
-        config.scale_embedding = scale_embedding
-    return config
 
 
 def read_map_ids(folder: str | Path) -> dict[int, int]:

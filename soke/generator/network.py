@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +22,9 @@ from soke.structures import TokenBatch
 IGNORE = -100
 #: Tables that may be parted from the shared one: the decoder's input and the heads.
 OWN_TABLES = ("decoder_table", "head")
+#: Whose embeddings are multiplied by sqrt(d_model): both sides', neither's, the encoder's alone.
+ScaleEmbedding = bool | Literal["encoder"]
+SCALE_EMBEDDING: tuple[ScaleEmbedding, ...] = (True, False, "encoder")
 
 
 class Generator(nn.Module, ABC):
@@ -29,8 +32,8 @@ class Generator(nn.Module, ABC):
 
     ``config`` describes the architecture (its vocabulary size is that of the text rows); weights
     are random until `load_backbone` or a checkpoint fills them. Embeddings are scaled by
-    sqrt(d_model) where the configuration says ``scale_embedding``, on both sides, explicitly here
-    rather than by whatever the installed transformers version does.
+    sqrt(d_model) where the configuration says ``scale_embedding``, or as `scale_embeddings` is
+    told, explicitly here rather than by whatever the installed transformers version does.
 
     ``fusion`` is for decoders that add the parts' embeddings up: ``table`` takes the fusion weights
     of the part table; ``learned`` starts from them and trains them as free numbers that need not
@@ -65,7 +68,7 @@ class Generator(nn.Module, ABC):
         for name in OWN_TABLES:
             self.register_module(name, None)
         self.register_load_state_dict_pre_hook(_untie_as_stored)
-        self.scale = config.d_model**0.5 if config.scale_embedding else 1.0
+        self.scale_embeddings(None)
         self.register_buffer("bias", torch.zeros(vocabulary.size))
         self._set_fusion(fusion)
         rows = vocabulary.head_rows()
@@ -103,6 +106,24 @@ class Generator(nn.Module, ABC):
                 copy = self.table.detach().clone()
                 setattr(self, name, nn.Embedding(*copy.shape, _weight=copy))
 
+    def scale_embeddings(self, which: ScaleEmbedding | None) -> None:
+        """Choose whose embeddings are multiplied by sqrt(d_model); None: as ``config`` says.
+
+        Weights do not tell how they were trained. A decoder that is fed embeddings, as here, gets
+        them unscaled in some releases of transformers, which scale where they look rows up: weights
+        that were trained there need ``encoder``. Raises ``ValueError`` for another value.
+        """
+        config = self.backbone.config
+        which = config.scale_embedding if which is None else which
+        if which not in SCALE_EMBEDDING:
+            raise ValueError(
+                f"model.generator.scale_embedding is {which!r}; choose true (encoder and decoder), "
+                "false (neither), encoder, or null (as config.json says)"
+            )
+        factor = config.d_model**0.5
+        self.encoder_scale = factor if which else 1.0
+        self.decoder_scale = factor if which and which != "encoder" else 1.0
+
     def heads(self, codes_only: bool = False) -> list[tuple[Tensor, Tensor]]:
         """Weight and bias of each part's head, optionally cut to the part's codes and ``</s>``."""
         table = self.table if self.head is None else self.head.weight
@@ -118,12 +139,12 @@ class Generator(nn.Module, ABC):
 
     def embed(self, rows: Tensor) -> Tensor:
         """Scaled embeddings ``[..., D]`` of rows ``[...]`` for the encoder."""
-        return F.embedding(rows, self.table) * self.scale
+        return F.embedding(rows, self.table) * self.encoder_scale
 
     def embed_target(self, rows: Tensor) -> Tensor:
         """Scaled embeddings ``[..., D]`` of rows ``[...]`` for the decoder."""
         table = self.table if self.decoder_table is None else self.decoder_table.weight
-        return F.embedding(rows, table) * self.scale
+        return F.embedding(rows, table) * self.decoder_scale
 
     # The way through
 

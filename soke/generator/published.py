@@ -105,8 +105,12 @@ def from_published(
 def load_published(model: nn.Module, state: Mapping[str, object], source: object) -> None:
     """Fill a generator with a published ``state_dict``; its fusion weights stay as they are.
 
-    Whether embeddings are scaled by sqrt(d_model) is not in the file: it is what the model was
-    built with (`soke.generator.folder.read_config`, ``scale_embedding``).
+    Whether embeddings are scaled by sqrt(d_model) is not in the file: it stays as
+    `soke.generator.Generator.scale_embeddings` was told. `prepare.embedding_scale` compares.
     """
     fill(model, from_published(state, model.vocabulary, source), source)
-    log.info("loaded the generator from %s", source)
+    log.info(
+        "loaded the generator from %s, which does not say whether its embeddings are scaled: "
+        "`python -m prepare.embedding_scale` tells",
+        source,
+    )

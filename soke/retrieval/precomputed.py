@@ -8,7 +8,7 @@ from pathlib import Path
 
 from soke.files import MissingAssetError
 from soke.retrieval.dictionary import SignDictionary, read_json_object
-from soke.retrieval.text_search import REPEATED, TOO_MANY
+from soke.retrieval.text_search import TOO_MANY
 from soke.structures import Keyword, Retrieval
 
 log = logging.getLogger(__name__)
@@ -17,7 +17,7 @@ KEYWORD_FILES = tuple(f"name2kws_{split}.json" for split in ("train", "val", "te
 
 
 class PrecomputedSearch:
-    """The words of a list, clip by clip; the first ``max_keywords`` of them.
+    """The words of a list, clip by clip; the first ``max_keywords`` of them, repeats included.
 
     A clip that is not in the list, and a text without a clip, have none, and their
     `Retrieval.listed` is False. Raises ``ValueError`` for a word that is not in the dictionary.
@@ -36,21 +36,20 @@ class PrecomputedSearch:
     def __call__(self, text: str, name: str | None = None) -> Retrieval:
         if name not in self.chosen:
             return Retrieval(listed=False)
-        keywords: dict[str, Keyword] = {}
-        dropped = []
-        for word in self.chosen[name]:
+        keywords: list[Keyword] = []
+        words = self.chosen[name]
+        for word in words:
             entry = self.dictionary.find(word)
             if entry is None:
                 raise ValueError(
                     f"the keywords chosen for the clip {name!r} have {word!r}, which is not in "
                     "the dictionary of its corpus"
                 )
-            if entry in keywords or len(keywords) == self.max_keywords:
-                dropped.append((word, REPEATED if entry in keywords else TOO_MANY))
-            else:
+            if len(keywords) < self.max_keywords:
                 tokens = self.dictionary.lookup(entry, self.max_tokens)
-                keywords[entry] = Keyword(entry, tokens, word, "precomputed")
-        return Retrieval(tuple(keywords.values()), (), tuple(dropped))
+                keywords.append(Keyword(entry, tokens, word, "precomputed"))
+        dropped = tuple((word, TOO_MANY) for word in words[len(keywords) :])
+        return Retrieval(tuple(keywords), dropped=dropped)
 
 
 def read_keyword_files(

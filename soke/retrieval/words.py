@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+from soke.data.texts import plain_spaces
+
 #: Characters that join emoji or the letters of some scripts; other invisible ones are dropped.
 _JOINERS = "\u200c\u200d"
 #: Scripts that are written without spaces: each character is a word of its own, and entries are
@@ -48,8 +50,9 @@ class Word(NamedTuple):
 def clean(text: str) -> str:
     """Without control characters, invisible characters and halves of surrogate pairs.
 
-    Line ends and tabs become spaces; spaces at both ends are cut off.
+    Line ends, tabs and zero width spaces become spaces; spaces at both ends are cut off.
     """
+    text = plain_spaces(text)
     if text.isprintable():  # then none of them is there
         return text.strip()
     kept = []

@@ -12,6 +12,10 @@ from soke.files import MissingAssetError
         ("bell\x07and\x00zero\x9b", "bell and zero"),
         ("Gru\u0308\u00dfe", "Gr\u00fc\u00dfe"),
         ("\ufeffhallo", "hallo"),
+        ("\u200bred\u200bfox\u2063jumps\u2800", "red fox jumps"),
+        ("red\u2028fox\u2029jumps", "red fox jumps"),
+        ("여우\u3164개\uffa0말", "여우 개 말"),
+        ("re\u2060d f\u00adox", "re\u2060d f\u00adox"),  # these part no words
         ("今天 hello Привет 7 🙂", "今天 hello Привет 7 🙂"),
         ("42", "42"),
     ],
@@ -25,7 +29,7 @@ def test_a_long_text_stays_whole():
     assert clean_text(text) == text.strip()
 
 
-@pytest.mark.parametrize("text", ["", "  \t\n", "\x00\x07", "\ufeff"])
+@pytest.mark.parametrize("text", ["", "  \t\n", "\x00\x07", "\ufeff", "\u200b\u3164"])
 def test_nothing_is_refused(text):
     with pytest.raises(ValueError, match="the text is empty"):
         clean_text(text)

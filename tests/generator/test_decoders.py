@@ -40,9 +40,9 @@ def plain_states(model, batch, clip):
     """States [T, D] of each sequence of a clip, which goes through mBART's decoder by itself."""
     mask = batch.source_mask[clip : clip + 1]
     memory = model.backbone.encoder(
-        inputs_embeds=model.table[batch.source[clip : clip + 1]] * model.scale, attention_mask=mask
+        inputs_embeds=model.table[batch.source[clip : clip + 1]] * 32**0.5, attention_mask=mask
     ).last_hidden_state
-    read = [model.table[torch.tensor(rows)] * model.scale for rows, _ in
+    read = [model.table[torch.tensor(rows)] * 32**0.5 for rows, _ in
             sequences(model, batch, clip)]  # fmt: skip
     if type(model).__name__ == "MultiHeadGenerator":
         weights = model.vocabulary.parts.fusion_weights
@@ -204,7 +204,7 @@ def test_untied_tables_are_used_trained_and_stored(tmp_path):
         model.decoder_table.weight.normal_()
     head = model.vocabulary.head_rows()[0]
     assert torch.equal(model.heads()[0][0], model.head.weight[head])
-    read = model.decoder_table.weight[batch.sign_language] * model.scale
+    read = model.decoder_table.weight[batch.sign_language] * 32**0.5
     torch.testing.assert_close(model.start(batch.sign_language)[:, 0], read)
     losses, _ = model.loss(batch)
     losses.sum().backward()

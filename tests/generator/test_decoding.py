@@ -36,10 +36,10 @@ def last_state(model, batch, read):
     ).last_hidden_state[0, -1]  # fmt: skip
 
 
-def reread(model, batch, max_steps, min_steps):
+def reread(model, batch, max_steps, min_steps, scale=32**0.5):
     """Greedy decoding of one text that reads the whole prefix again for every token."""
     vocabulary, kind = model.vocabulary, type(model).__name__
-    table, heads = model.table * model.scale, model.heads(codes_only=True)
+    table, heads = model.table * scale, model.heads(codes_only=True)
     language, parts = batch.sign_language, range(len(model.vocabulary.parts))
     starts = vocabulary.language_rows(language)[0] if kind == "PartGenerator" else language
     frames = []  # rows

@@ -18,7 +18,7 @@ from soke.generator.folder import (
 )
 from soke.generator.weights import Weights
 from soke.parts import PartTable
-from tests.generator.mbart import CODES, full_mbart, processor, save, settings
+from tests.generator.mbart import CODES, full_mbart, processor, save
 from tests.helpers import THREE_PARTS
 
 PARTS = PartTable.from_rows(THREE_PARTS)
@@ -32,8 +32,8 @@ def whole(folder, **options):
     return model, Vocabulary(folder, PARTS, ["en_XX"], ["en_ASL", "de_DGS"])
 
 
-def loaded(folder, vocabulary, **options):
-    model = MultiHeadGenerator(vocabulary, read_config(folder, **options)).eval()
+def loaded(folder, vocabulary):
+    model = MultiHeadGenerator(vocabulary, read_config(folder)).eval()
     model.load_backbone(folder)
     return model
 
@@ -55,24 +55,6 @@ def test_every_form_of_weights_fills_the_generator(tmp_path, weights):
     assert torch.equal(model.table[:size], theirs.model.shared.weight)
     assert torch.equal(model.bias[:size], theirs.final_logits_bias[0])
     assert not model.bias[size:].any()
-
-
-@torch.no_grad()
-def test_whether_embeddings_are_scaled_can_be_said(tmp_path):
-    theirs, vocabulary = whole(tmp_path / "a")
-    ids = torch.tensor([[5, 6, 7, 2, 20]])
-    mask = torch.ones_like(ids)
-    for scale in (True, False):
-        factor = theirs.config.d_model**0.5 if scale else 1.0
-        embedded = theirs.model.shared.weight[ids] * factor
-        states = theirs.model.encoder(inputs_embeds=embedded, attention_mask=mask)
-        ours = loaded(tmp_path / "a", vocabulary, scale_embedding=scale)
-        torch.testing.assert_close(
-            ours.encode(ids, mask.bool()), states.last_hidden_state, atol=1e-5, rtol=1e-5
-        )
-    assert read_config(tmp_path / "a").scale_embedding is True
-    settings(tmp_path / "a", scale_embedding=False)
-    assert read_config(tmp_path / "a").scale_embedding is False
 
 
 def test_new_rows_are_like_the_rows_that_are_there():

@@ -93,9 +93,9 @@ def test_every_decoder_and_what_it_learned_comes_back(tmp_path, decoder):
         tmp_path / "mbart", old.parts, list(old.text_languages), list(old.sign_languages),
         part_languages=decoder == "part",
     )  # fmt: skip
-    config = read_config(tmp_path / "mbart", scale_embedding=False)
     options = {"fusion": "learned"} if decoder == "multi_head" else {}
-    model = GENERATORS[decoder](vocabulary, config, **options)
+    model = GENERATORS[decoder](vocabulary, read_config(tmp_path / "mbart"), **options)
+    model.scale_embeddings(False)
     for parameter in model.parameters():  # as if trained
         parameter.add_(0.1 * torch.randn_like(parameter))
     export(model, tmp_path / "mbart", tmp_path / "out")
@@ -106,9 +106,31 @@ def test_every_decoder_and_what_it_learned_comes_back(tmp_path, decoder):
     again = GENERATORS[decoder](vocabulary, read_config(tmp_path / "out"))
     again.load_backbone(tmp_path / "out")
     own, other = model.state_dict(), again.state_dict()
-    assert own.keys() == other.keys() and again.scale == model.scale == 1
+    assert own.keys() == other.keys()
+    assert again.encoder_scale == again.decoder_scale == 1
     assert all(torch.equal(own[key], other[key]) for key in own)
     assert ("fusion_weights" in own) == (decoder == "multi_head")
+
+
+@torch.no_grad()
+def test_a_scale_of_the_encoder_alone_goes_into_the_tables(made, tmp_path):
+    """transformers has no such switch, so its decoder reads a table of its own."""
+    model, prompts, pieces = made
+    model.scale_embeddings("encoder")
+    data = batch(prompts)
+    states, logits = model.encode(data.source, data.source_mask), model(data)
+    export(model, pieces, tmp_path / "out")
+    theirs = MBartForConditionalGeneration.from_pretrained(tmp_path / "out").eval()
+    found = theirs.model.encoder(data.source, data.source_mask.long()).last_hidden_state
+    torch.testing.assert_close(found, states, atol=1e-5, rtol=1e-5)
+    rows = data.sign_language[:, None]
+    fused = model.start(data.sign_language)[:, 0]
+    torch.testing.assert_close(theirs.model.decoder.embed_tokens(rows)[:, 0], fused)
+    again = MultiHeadGenerator(prompts.vocabulary, read_config(tmp_path / "out")).eval()
+    again.load_backbone(tmp_path / "out")
+    for one, other in zip(again(data), logits):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+    assert model.backbone.config.scale_embedding is True  # what is exported is left as it was
 
 
 def test_rows_are_described_and_must_agree(made, tmp_path):

@@ -20,6 +20,9 @@ def keys(text):
         ("Straße STRAẞE Masse", ["straße", "straße", "masse"]),
         ("e\u0301te\u0301", ["été"]),  # composed
         ("Wet\u00adter\u200b a\x00b\x07", ["wetter", "ab"]),  # soft hyphen, zero width, controls
+        ("red\u200bfox a\u2063b c\u2028d e\u2029f g\u2800h", ["red", "fox", *"abcdefgh"]),
+        ("여우\u3164개\uffa0말", ["여우", "개", "말"]),  # fillers look like spaces
+        ("re\u2060d f\u00ado\ufeffx", ["red", "fox"]),  # these lie within words
         ("ＦＵＬＬ １２", ["full", "12"]),  # full-width forms
         ("ﬁne", ["fine"]),  # a ligature
         ("12.5 1,500 4th 26.7. 3", ["12.5", "1,500", "4th", "26.7", "3"]),
@@ -69,6 +72,12 @@ def test_folding_and_cleaning_twice_changes_nothing(text):
 
 def test_cleaning_keeps_what_is_written():
     assert clean(" Grüße,\tKöln\r\n今天 👩\u200d🔬 \ufeff") == "Grüße, Köln  今天 👩\u200d🔬"
+
+
+def test_an_invisible_space_is_a_space():
+    assert clean("\u200bred\u200bfox\u2063jumps\u200b") == "red fox jumps"
+    assert clean("red\u2028fox\u2029jumps") == "red fox jumps"
+    assert clean("re\u2060d\u00ad\ufeff") == "red"
 
 
 def test_words_are_joined_as_they_are_written():
