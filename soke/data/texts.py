@@ -127,7 +127,3 @@ def _decoded(line: bytes) -> str:
             f"byte {error.start + 1} ({line[error.start]:#04x}) is not UTF-8: save the file as "
             "UTF-8"
         ) from None
-
-
-def mend_mojibake(text: str) -> str:
-    return text
