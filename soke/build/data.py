@@ -196,11 +196,11 @@ def odd_statistics(config: DictConfig, clips: Sequence[Clip]) -> tuple[str, ...]
 
 @rank_zero_only
 def _warn_of_statistics(config: DictConfig, clips: Sequence[Clip]) -> None:
-    if config.TRAIN.PRETRAINED:
-        return  # its weights bring their statistics
-    h2s = config.DATASET.H2S
+    paths = config.DATASET.H2S.MEAN_PATH, config.DATASET.H2S.STD_PATH
+    if config.TRAIN.PRETRAINED or not all(Path(path).exists() for path in paths):
+        return  # trained weights bring statistics of their own
     for message in odd_statistics(config, clips):
-        log.warning("%s and %s: %s; are they of other poses?", h2s.MEAN_PATH, h2s.STD_PATH, message)
+        log.warning("%s and %s: %s; are they of other poses?", *paths, message)
 
 
 def training_clips(config: DictConfig) -> tuple[Clips, Clips]:
