@@ -21,7 +21,7 @@ def training_texts(config: DictConfig) -> list[str]:
     """
     texts = []
     for corpus in build.corpus_table(config).values():
-        source = build.clip_source(corpus, config.TRAIN.SPLIT)
+        source = build.clip_source(config, corpus, config.TRAIN.SPLIT)
         if not source.annotation.exists():
             log.info("%s: no texts, there is no %s", corpus.name, source.annotation)
             continue

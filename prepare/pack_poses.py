@@ -36,7 +36,7 @@ def main() -> None:
     splits = dict.fromkeys((config.TRAIN.SPLIT, config.EVAL.SPLIT, config.TEST.SPLIT))
     for corpus in build.corpora(config).values():
         for split in (*splits, *([] if corpus.signs is None else [SIGNS])):
-            source = build.clip_source(corpus, split)
+            source = build.clip_source(config, corpus, split)
             if is_packed(store, source, workers):
                 log.info("%s %s is packed already", corpus.name, split)
                 shard = Shard(shard_folder(store, corpus.name, split))

@@ -21,7 +21,7 @@ from rich.progress import track
 
 from soke import build
 from soke.config import parse_command_line
-from soke.data.plausibility import Oddities, check, frame_rate
+from soke.data.plausibility import Oddities
 from soke.data.statistics import Moments, save_statistics
 from soke.data.survey import read_all
 from soke.run import run_verb
@@ -36,7 +36,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def moments(config: DictConfig) -> Iterator[Moments]:
     """The moments of every usable training clip."""
     sources = [
-        build.clip_source(corpus, config.TRAIN.SPLIT) for corpus in build.corpora(config).values()
+        build.clip_source(config, corpus, config.TRAIN.SPLIT)
+        for corpus in build.corpora(config).values()
     ]
     for source in sources:
         clips, dropped = build.list_or_open(config, source)
@@ -46,7 +47,7 @@ def moments(config: DictConfig) -> Iterator[Moments]:
         odd = Oddities()
         for reading, clip in zip(readings, clips):
             if reading.fault is None:
-                odd.add(clip.name, check(reading.frames, frame_rate(clip)))
+                odd.add(clip.name, reading.odd)
                 yield Moments.of(reading.frames)
             else:
                 dropped.fault(ValueError(reading.fault), reading.reason)

@@ -28,10 +28,10 @@ from prepare.doctor.run import MAKE_DEMO, MAKE_DEMO_AGAIN, Run, is_demo
 from soke import build
 from soke.config import DEBUG_CLIPS
 from soke.data.annotations import SIGNS, Clip, Drops
-from soke.data.clips import describe_sources
+from soke.data.clips import describe_sources, squeezed
 from soke.data.corpora import Corpus
 from soke.data.layouts import layout_named
-from soke.data.plausibility import CONSTANT, Oddities, check, frame_rate
+from soke.data.plausibility import CONSTANT, Oddities
 from soke.data.statistics import load_statistics
 from soke.data.store import Shard, shard_folder
 from soke.data.survey import read_all, survey
@@ -96,7 +96,7 @@ def _look(run: Run, corpus: Corpus, split: str, needed_for: str, listed: Listed)
     what, rows, shard = f"{corpus.name} {split}", [], None
     try:
         with quiet():
-            source = build.clip_source(corpus, split)
+            source = build.clip_source(run.config, corpus, split)
             shard = build.open_packed(run.config, source)
     except Exception as error:  # whatever a damaged shard raises, its source is still to be seen
         fix = Fix(command=_pack(run))
@@ -104,22 +104,24 @@ def _look(run: Run, corpus: Corpus, split: str, needed_for: str, listed: Listed)
     if shard is not None and run.thorough:
         rows.append(_verified(run, shard, what, needed_for))
 
+    notes: list[str] = []
+
     def read() -> Row:
         with quiet():
-            return _read(run, corpus, split, shard, needed_for, listed)
+            return _read(run, corpus, split, shard, needed_for, listed, notes)
 
     mend = MAKE_DEMO_AGAIN if is_demo(corpus.root) else None
     rows.append(examine(read, what, _data_fix(run, corpus), needed_for, mend))
+    rows += [note(f"{what}, to know", message) for message in notes]
     return rows + (_odd(run, what, listed.get((corpus.name, split), [])) if run.thorough else [])
 
 
 def _odd(run: Run, what: str, clips: Sequence[Clip]) -> list[Row]:
     """Poses that can be read and yet do not look like signing."""
     found = Oddities()
-    readings = track(read_all(clips, run.config.TRAIN.NUM_WORKERS), f"checking {what}", len(clips))
-    for reading, clip in zip(readings, clips):
-        if reading.fault is None:
-            found.add(clip.name, check(reading.frames, frame_rate(clip)))
+    readings = read_all(clips, run.config.TRAIN.NUM_WORKERS, keep=False)
+    for reading, clip in zip(track(readings, f"checking {what}", len(clips)), clips):
+        found.add(clip.name, reading.odd)
     return [note(f"{what}, poses", finding, Fix(cause)) for finding, cause in found.findings()]
 
 
@@ -133,15 +135,25 @@ def _verified(run: Run, shard: Shard, what: str, needed_for: str) -> Row:
 
 
 def _read(
-    run: Run, corpus: Corpus, split: str, shard: Shard | None, needed_for: str, listed: Listed
+    run: Run,
+    corpus: Corpus,
+    split: str,
+    shard: Shard | None,
+    needed_for: str,
+    listed: Listed,
+    notes: list[str],
 ) -> Row:
-    """List the clips of a split; read them all if that was asked for."""
+    """List the clips of a split; read them all if that was asked for.
+
+    What is worth knowing beside that is added to ``notes``.
+    """
+    lengths = None if shard is None else shard.lengths
     if shard is not None:
         clips, dropped = shard, shard.dropped
         where = f"packed, {shard.manifest['frames']:,} frames"
     else:
         try:
-            clips, dropped = build.clip_source(corpus, split).list_clips()
+            clips, dropped = build.clip_source(run.config, corpus, split).list_clips()
         except MissingAssetError as error:
             remedy = layout_named(corpus.layout).remedy  # the row has its own
             raise FileNotFoundError(str(error).removesuffix(remedy).rstrip(". ")) from error
@@ -149,6 +161,9 @@ def _read(
         if run.thorough:
             read = survey(clips, dropped, run.config.TRAIN.NUM_WORKERS)
             clips, where = read.clips, f"{where}, {read.lengths.sum():,} frames"
+            lengths = read.lengths
+    message = squeezed(clips, lengths, run.config.DATASET.H2S.MAX_MOTION_LEN)
+    notes += [*dropped.notes, *([] if message is None else [message])]
     listed[corpus.name, split] = clips[:DEBUG_CLIPS] if run.config.DEBUG else clips
     return _clips_row(run, f"{corpus.name} {split}", clips, dropped, where, needed_for)
 
@@ -194,9 +209,9 @@ def _data_fix(run: Run, corpus: Corpus) -> Fix:
     roots = ("ROOT", "CSL_ROOT", "PHOENIX_ROOT")
     keys = [f"DATASET.H2S.{key}" for key in roots if h2s[key] == corpus.root]
     key = keys[0] if len(keys) == 1 else f"CORPORA.{corpus.name}.root"
-    if layout.frames is None:
+    if layout.own:
         return Fix(
-            f"Write {layout.annotation} and poses/ as the README says of your own data into "
+            f"Write {layout.annotations[0]} and poses as the README says of your own data into "
             f"{corpus.root}, or name their place with {key}=..."
         )
     return Fix(

@@ -6,6 +6,7 @@ package (same file format, see assets/NOTICE). Nothing but arrays is unpickled.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,19 @@ def locate_body_model(folder: str | Path = "deps/smpl_models") -> Path:
 def body_name(path: Path) -> str:
     """What a score or picture says about its body."""
     return "stand-in body (not SMPL-X)" if path == STAND_IN else f"SMPL-X neutral ({path.name})"
+
+
+@lru_cache
+def relaxed_hands(path: Path) -> tuple[float, ...]:
+    """The relaxed hands of a model file, left and right: 90 numbers (axis-angles in radians)."""
+    keys = ("hands_meanl", "hands_meanr")
+    if path.suffix == ".npz":
+        with np.load(path, allow_pickle=False) as file:
+            hands = [file[key] for key in keys]
+    else:
+        arrays = read_body_arrays(path)
+        hands = [arrays[key] for key in keys]
+    return tuple(np.concatenate(hands).ravel().tolist())
 
 
 def read_body_arrays(path: Path) -> dict[str, np.ndarray]:

@@ -14,6 +14,8 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from omegaconf import DictConfig
 from torch.utils.data import DataLoader, Dataset
 
+from soke.body import locate_body_model
+from soke.body.files import relaxed_hands
 from soke.build.process import run_directory
 from soke.config import DEBUG_CLIPS, build_row, plain
 from soke.data.annotations import SIGNS, Clip, Drops
@@ -23,12 +25,15 @@ from soke.data.clips import (
     Group,
     Summary,
     describe_sources,
+    squeezed,
     summary_table,
     write_summaries,
 )
 from soke.data.corpora import Corpus, select_corpora
 from soke.data.datasets import LengthLimits, PoseDataset, TokenDataset, collate_poses
 from soke.data.freshness import open_shard
+from soke.data.hands import Hands
+from soke.data.layouts import layout_named
 from soke.data.module import Collate, SignDataModule
 from soke.data.plausibility import compare_statistics
 from soke.data.sources import Source
@@ -86,11 +91,24 @@ def corpus_table(config: DictConfig) -> dict[str, Corpus]:
     return table
 
 
-def clip_source(corpus: Corpus, split: str) -> Source:
-    """Where a corpus has the clips of a split, or its isolated signs."""
-    signs = corpus.signs if split == SIGNS else None
+def clip_source(config: DictConfig, corpus: Corpus, split: str) -> Source:
+    """Where a corpus has the clips of a split, or its isolated signs, and how they are read."""
+    hands = None
+    if layout_named(corpus.layout).own:
+        body = locate_body_model(config.BODY.MODEL_DIR)
+        hands = Hands(corpus.hands, relaxed_hands(body))
     return Source(
-        corpus.name, corpus.layout, corpus.root, split, corpus.fps, corpus.language, signs
+        corpus=corpus.name,
+        layout=corpus.layout,
+        root=corpus.root,
+        split=split,
+        fps=corpus.fps,
+        language=corpus.language,
+        signs=corpus.signs if split == SIGNS else None,
+        template=corpus.annotation,
+        max_seconds=corpus.max_seconds,
+        hands=hands,
+        mend_text=corpus.mend_text,
     )
 
 
@@ -126,11 +144,11 @@ def _read_group(config: DictConfig, corpus: Corpus, split: str) -> Group:
     Those of a packed store were read when it was made. Others are read now, unless ``CHECK_POSES``
     forbids it.
     """
-    clips, dropped = list_or_open(config, clip_source(corpus, split))
+    clips, dropped = list_or_open(config, clip_source(config, corpus, split))
     first = DEBUG_CLIPS if config.DEBUG else None
     pattern = None if split == SIGNS else _text_pattern(config)
     if isinstance(clips, Shard):
-        return clips.group().with_text(pattern).first(first)
+        return _with_squeezed(config, clips.group().with_text(pattern).first(first))
     if pattern is not None:
         everything, clips = clips, [clip for clip in clips if pattern.search(clip.text)]
         dropped[OTHER_TEXT] += len(everything) - len(clips)
@@ -138,13 +156,32 @@ def _read_group(config: DictConfig, corpus: Corpus, split: str) -> Group:
     where = describe_sources(clips)
     if not config.DATASET.CHECK_POSES:
         counts = Summary(corpus.name, split, where, len(clips), dict(dropped))
-        return Group(clips, None, replace(counts, faults=tuple(dropped.faults)))
+        told = replace(counts, faults=tuple(dropped.faults), notes=tuple(dropped.notes))
+        return Group(clips, None, told)
     found = survey(clips, dropped, config.TRAIN.NUM_WORKERS)
     summary = Summary(
-        corpus.name, split, where, len(found.clips), dict(dropped), int(found.lengths.sum()),
-        found.gaps, found.missing, tuple(dropped.faults),
-    )  # fmt: skip
-    return Group(found.clips, found.lengths, summary)
+        corpus=corpus.name,
+        split=split,
+        source=where,
+        kept=len(found.clips),
+        dropped=dict(dropped),
+        frames=int(found.lengths.sum()),
+        gaps=found.gaps,
+        missing=found.missing,
+        faults=tuple(dropped.faults),
+        notes=tuple(dropped.notes),
+    )
+    return _with_squeezed(config, Group(found.clips, found.lengths, summary))
+
+
+def _with_squeezed(config: DictConfig, group: Group) -> Group:
+    """A group whose summary names clips that the length rule plays much too fast."""
+    message = squeezed(group.clips, group.lengths, config.DATASET.H2S.MAX_MOTION_LEN)
+    if message is None:
+        return group
+    log.warning("%s %s: %s", group.summary.corpus, group.summary.split, message)
+    notes = (*group.summary.notes, message)
+    return Group(group.clips, group.lengths, replace(group.summary, notes=notes))
 
 
 def _text_pattern(config: DictConfig) -> re.Pattern[str] | None:

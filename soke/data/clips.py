@@ -16,6 +16,8 @@ from rich.table import Table
 from soke.data.annotations import Clip
 from soke.files import atomic_path
 
+#: Clips that are squeezed by more than this are worth a warning.
+_SQUEEZED = 1.5
 OTHER_TEXT = "text not asked for"  # why a clip is left out, beside other reasons
 
 
@@ -32,6 +34,7 @@ class Summary:
     gaps: int | None = None  # clips with missing frame numbers
     missing: int | None = None  # numbers that are missing in them
     faults: tuple[str, ...] = ()  # a message for each damaged entry or clip
+    notes: tuple[str, ...] = ()  # what else is worth knowing
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,19 @@ class Clips(Sequence[Clip]):
         return [group.summary for group in self.groups]
 
 
+def squeezed(clips: Sequence[Clip], lengths: np.ndarray | None, maximum: int) -> str | None:
+    """A message on clips that are squeezed to ``maximum`` frames by more than half, if any."""
+    longer = [] if lengths is None else np.flatnonzero(lengths > _SQUEEZED * maximum)
+    if not len(longer):
+        return None
+    worst = int(longer[np.argmax(lengths[longer])])
+    return (
+        f"{len(longer):,} clips have more than {_SQUEEZED:g} times DATASET.H2S.MAX_MOTION_LEN="
+        f"{maximum} frames and are squeezed to it; {clips[worst].name!r} plays "
+        f"{lengths[worst] / maximum:.1f} times too fast"
+    )
+
+
 def summary_table(summaries: Sequence[Summary]) -> str:
     """What was kept and what was left out, by reason, as a table of text."""
     reasons = sorted({reason for summary in summaries for reason in summary.dropped})
@@ -141,6 +157,9 @@ def write_summaries(folder: str | Path, summaries: Sequence[Summary]) -> None:
         temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
     faults = [fault for summary in summaries for fault in summary.faults]
     text = summary_table(summaries) + "\n"
+    notes = [note for summary in summaries for note in summary.notes]
+    if notes:
+        text += "\nTo know:\n" + "".join(f"- {note}\n" for note in notes)
     if faults:
         text += "\nLeft out, by name:\n" + "".join(f"- {fault}\n" for fault in faults)
     with atomic_path(folder / "data.txt") as temporary:

@@ -11,7 +11,6 @@ import hashlib
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 from rich.progress import track
@@ -61,9 +60,9 @@ def out_of_date(
     """
     rules = shard.manifest["source"]
     changes = [
-        f"{key} {rules.get(key)!r}, not {value!r}"
-        for key, value in source.rules.items()
-        if rules.get(key) != value
+        f"{key} {rules.get(key)!r}, not {source.rules.get(key)!r}"
+        for key in {**rules, **source.rules}
+        if rules.get(key) != source.rules.get(key)
     ]
     if changes:
         return f"it was packed by other rules: {'; '.join(changes)}"
@@ -90,7 +89,7 @@ def _changed_poses(shard: Shard, source: Source, workers: int) -> str | None:
             continue  # the source may be removed once it is packed
         copy.update(found.encode())
         if found != record["stamp"]:
-            suspects.append((replace(shard[index], poses=poses, rows=None, packing=None), record))
+            suspects.append(record)
     if not suspects or copy.hexdigest() in _agreed(shard):
         return None
     log.info(
@@ -99,8 +98,13 @@ def _changed_poses(shard: Shard, source: Source, workers: int) -> str | None:
         shard.folder,
         len(suspects),
     )
-    clips = [clip for clip, _ in suspects]
-    for reading, (clip, record) in zip(_read(clips, source, workers), suspects):
+    # The source knows by which rules its clips are read.
+    listed = {clip_key(describe(clip, source.root)): clip for clip in source.list_clips()[0]}
+    for record in suspects:
+        if clip_key(record) not in listed:
+            return f"{Path(source.root) / record['source']} has changed"
+    clips = [listed[clip_key(record)] for record in suspects]
+    for reading, clip, record in zip(_read(clips, source, workers), clips, suspects):
         if reading.fault is not None or frames_checksum(reading.frames) != record["crc32"]:
             return f"{clip.poses} has changed"
     with suppress(OSError), (shard.folder / _COPIES).open("a") as file:  # it may be read-only

@@ -12,6 +12,7 @@ import logging
 import os
 import shutil
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +22,7 @@ from rich.progress import track
 
 from soke.data.annotations import Clip, Drops
 from soke.data.freshness import out_of_date
-from soke.data.plausibility import Oddities, check, frame_rate
+from soke.data.plausibility import Oddities
 from soke.data.sources import Source
 from soke.data.store import (
     FRAMES,
@@ -35,7 +36,7 @@ from soke.data.store import (
     frames_checksum,
     shard_folder,
 )
-from soke.data.survey import read_all
+from soke.data.survey import note_rates, read_all
 from soke.files import atomic_path, checksum, locked
 from soke.parts import FRAME_SIZE
 
@@ -152,7 +153,9 @@ def _append(
     the stamps of those that cannot be read, by key.
     """
     start, unreadable = (partial / FRAMES).stat().st_size // _FRAME_BYTES, {}
-    odd, title = Oddities(), f"packing {source.corpus} {source.split}"
+    odd = Oddities()
+    rates: Counter[float] = Counter()
+    title = f"packing {source.corpus} {source.split}"
     readings = read_all([clip for clip, _ in left], workers)
     shown = track(readings, title, len(left), disable=not left)
     with (partial / FRAMES).open("ab") as frames, (partial / LINES).open("ab") as lines:
@@ -161,7 +164,8 @@ def _append(
                 dropped.fault(ValueError(reading.fault), reading.reason)
                 unreadable[clip_key(record)] = record["stamp"]
                 continue
-            odd.add(clip.name, check(reading.frames, frame_rate(clip)))
+            odd.add(clip.name, reading.odd)
+            rates.update(() if reading.native is None else (reading.native,))
             crc = frames_checksum(reading.frames)
             old = done.get(clip_key(record))
             if old is not None and (old["crc32"], old["frames"][1]) == (crc, reading.length):
@@ -177,6 +181,7 @@ def _append(
         for file in (frames, lines):
             os.fsync(file.fileno())
     odd.warn(f"{source.corpus} {source.split}")
+    note_rates(dropped, [clip for clip, _ in left], rates)
     return unreadable
 
 
@@ -210,6 +215,7 @@ def _write_manifest(
         "missing": sum(record["missing"] for record in kept),
         "dropped": dict(dropped),
         "faults": dropped.faults,
+        "notes": dropped.notes,
         "bytes": (partial / FRAMES).stat().st_size,
         "sha256": {name: checksum(partial / name) for name in (FRAMES, LINES, INDEX)},
     }

@@ -12,7 +12,6 @@ from collections.abc import Iterable
 import numpy as np
 from smplx.joint_names import JOINT_NAMES
 
-from soke.data.annotations import MAX_SECONDS, Clip
 from soke.parts import FEATURE_COLUMNS, FRAME_SIZE, frame_slices
 
 log = logging.getLogger(__name__)
@@ -27,10 +26,8 @@ _CAUSES = {
     "nothing moves": "Is one frame repeated?",
     "no finger moves": "Are the poses of both hands missing?",
     "all fingers move as one": "Is a hand made of one pose by scaling?",
-    f"longer than {MAX_SECONDS:g} s": "Clips are sentences; a long one is squeezed to "
-    "DATASET.H2S.MAX_MOTION_LEN frames",
 }
-_DEGREES, _BEYOND, _HUGE, _TURNED, _FAST, _FROZEN, _STILL, _AS_ONE, _LONG = _CAUSES
+_DEGREES, _BEYOND, _HUGE, _TURNED, _FAST, _FROZEN, _STILL, _AS_ONE = _CAUSES
 
 _TURN = 2 * np.pi
 _NO_ANGLE = 1.5 * 360  # neither radians nor degrees
@@ -57,11 +54,6 @@ _HANDS = {
 }
 
 
-def frame_rate(clip: Clip) -> float:
-    """Frames per second of a clip as it is read, as far as that is known."""
-    return min(clip.fps or clip.target_fps, clip.target_fps)
-
-
 def check(frames: np.ndarray, fps: float) -> tuple[str, ...]:
     """What is odd about frames ``[T, 179]`` at ``fps``: "kind: joint and number", often nothing."""
     rotations = frames[:, _ROTATIONS].reshape(len(frames), -1, 3)
@@ -74,7 +66,6 @@ def check(frames: np.ndarray, fps: float) -> tuple[str, ...]:
         *_turned(angles),
         *_fast(rotations, angles, fps),
         *_unmoving(rotations, expression),
-        *([f"{_LONG}: {len(frames) / fps:.0f} s"] if len(frames) > MAX_SECONDS * fps else []),
     )
 
 

@@ -157,16 +157,24 @@ class Shard(Sequence[Clip]):
         """What was left out when the clips were packed."""
         dropped = Drops(self.manifest["dropped"])
         dropped.faults = list(self.manifest["faults"])
+        dropped.notes = list(self.manifest.get("notes", []))  # older ones have none
         return dropped
 
     def group(self) -> Group:
         """The clips with their lengths and what was left out."""
         entries = self.manifest
         summary = Summary(
-            entries["source"]["corpus"], entries["source"]["split"], "packed store",
-            entries["clips"], entries["dropped"], entries["frames"], entries["gaps"],
-            entries["missing"], tuple(entries["faults"]),
-        )  # fmt: skip
+            corpus=entries["source"]["corpus"],
+            split=entries["source"]["split"],
+            source="packed store",
+            kept=entries["clips"],
+            dropped=entries["dropped"],
+            frames=entries["frames"],
+            gaps=entries["gaps"],
+            missing=entries["missing"],
+            faults=tuple(entries["faults"]),
+            notes=tuple(entries.get("notes", ())),
+        )
         return Group(self, self.lengths, summary)
 
     def verify(self) -> None:

@@ -16,6 +16,7 @@ from soke.data.annotations import DAMAGED, MIN_FRAMES, TOO_SHORT, Clip, Drops, t
 from soke.data.lengths import thin_frames
 from soke.data.lmdb_clips import LMDB_SUFFIX, read_record
 from soke.data.motion_reader import Motion, read_motion_file
+from soke.data.plausibility import Oddities, check
 from soke.data.poses import frame_files, is_pose_file, read_frames
 from soke.data.rotations import resample
 from soke.data.store import mapped
@@ -102,6 +103,7 @@ class Reading:
     native: float | None = None  # the rate that it was resampled from, if it was
     fault: str | None = None  # a message that names clip and file
     reason: str = DAMAGED
+    odd: tuple[str, ...] = ()  # see `soke.data.plausibility.check`
 
 
 class _Readings(Dataset[Reading]):
@@ -126,8 +128,9 @@ class _Readings(Dataset[Reading]):
         if clip.max_seconds is not None and seconds >= clip.max_seconds:
             what = f"{name}: {clip.poses} lasts {seconds:.0f} s"
             return Reading(None, fault=what, reason=too_long(clip.max_seconds))
+        odd = check(motion.frames, motion.fps)
         frames = motion.frames if self.keep else None
-        return Reading(frames, length, motion.missing, motion.native)
+        return Reading(frames, length, motion.missing, motion.native, odd=odd)
 
 
 def read_all(clips: Sequence[Clip], workers: int = 0, keep: bool = True) -> Iterator[Reading]:
@@ -164,6 +167,7 @@ def survey(clips: Sequence[Clip], dropped: Drops, workers: int = 0) -> Survey:
     gaps = 0
     missing = 0
     rates: Counter[float] = Counter()
+    odd = Oddities()
     readings = track(
         read_all(clips, workers, keep=False),
         "reading poses",
@@ -179,7 +183,10 @@ def survey(clips: Sequence[Clip], dropped: Drops, workers: int = 0) -> Survey:
         gaps += reading.missing > 0
         missing += reading.missing
         rates.update(() if reading.native is None else (reading.native,))
+        odd.add(clip.name, reading.odd)
     note_rates(dropped, clips, rates)
+    if clips:
+        odd.warn(f"{clips[0].corpus} {clips[0].split}")
     return Survey(kept, np.array(lengths, dtype=np.int64), gaps, missing)
 
 

@@ -25,7 +25,7 @@ from prepare.describe_data.counting import (
 from prepare.describe_data.description import describe
 from prepare.describe_data.tables import WIDTH
 from soke.config import load_config
-from soke.data.annotations import NO_POSES, TOO_LONG
+from soke.data.annotations import NO_POSES, too_long
 from soke.data.clips import Summary
 from soke.data.corpora import Corpus
 from soke.data.datasets import LengthLimits
@@ -111,7 +111,7 @@ def test_lengths(description):
 def test_entries_and_frames_left_out(description):
     entries = row(description, "entries", data_set="how2sign", split="train")
     assert entries["entries"] == 6 and entries["kept"] == 4
-    assert entries["dropped"] == {NO_POSES: 1, TOO_LONG: 1}
+    assert entries["dropped"] == {NO_POSES: 1, too_long(30): 1}
     assert row(description, "entries", data_set="csl", split="train")["dropped"] == {}
     frames = row(description, "frames", data_set="how2sign", split="train")
     expected = {
