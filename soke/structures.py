@@ -98,6 +98,7 @@ class TokenSample:
     text: str
     tokens: np.ndarray | None = None  # [S, P]
     draw: float = 0.0
+    gloss: str = ""
 
 
 @dataclass(frozen=True)

@@ -144,7 +144,9 @@ class TokenDataset(Dataset[TokenSample]):
                 self.cached[index] = tokens
         draws = draws_of(index)
         if draws is None:
-            return TokenSample(clip.name, clip.corpus, clip.text, tokens)
+            return TokenSample(clip.name, clip.corpus, clip.text, tokens, gloss=clip.gloss)
         if self.augment and len(tokens) > 1 and draws.random() < 1 / 3:
             tokens = tokens[1:] if draws.random() < 0.5 else tokens[:-1]
-        return TokenSample(clip.name, clip.corpus, clip.text, tokens, draws.random())
+        return TokenSample(
+            clip.name, clip.corpus, clip.text, tokens, draws.random(), gloss=clip.gloss
+        )

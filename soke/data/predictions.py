@@ -77,6 +77,18 @@ def prediction_files(results: str | Path, corpus: str) -> dict[str, Path]:
     return {path.relative_to(folder).with_suffix("").as_posix(): path for path in paths}
 
 
+def is_prediction(path: str | Path) -> bool:
+    """Whether a file is a prediction of ours, whole or damaged, and not another motion file."""
+    path = Path(path)
+    if path.suffix != ".npz":
+        return False
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return "generated" in file and "reference" in file
+    except Exception:
+        return True  # its reader says what is wrong with it
+
+
 def read_prediction(path: str | Path) -> Prediction:
     """The prediction in a file. Raises ``ValueError`` that names it for any other content."""
     try:

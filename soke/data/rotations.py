@@ -38,12 +38,14 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
     return np.where(length > _TINY, vectors / np.maximum(length, _TINY), 0.0)
 
 
-def mirror_hand(axis_angle: np.ndarray) -> np.ndarray:
-    """Joints ``[..., 3]`` of a hand as those of the other hand: conjugated by diag(1, -1, -1).
+def mirror_six(six: np.ndarray) -> np.ndarray:
+    """Joints of a hand ``[..., 6 J]``, two rows each, as those of the other hand.
 
-    MANO tools describe a left hand as a mirrored right one in this way.
+    Tools that know right hands alone describe a left one as its mirror image: its rotations
+    conjugated by diag(1, -1, -1).
     """
-    return axis_angle * np.array([1.0, -1.0, -1.0], dtype=axis_angle.dtype)
+    signs = np.array([1, -1, -1, -1, 1, 1], six.dtype)
+    return six * np.tile(signs, six.shape[-1] // 6)
 
 
 def resample(values: np.ndarray, rotations: slice, fps: float, target: float) -> np.ndarray:

@@ -1,4 +1,5 @@
-"""Scoring saved predictions alone: our own files, and those of the method's public release.
+"""Scoring saved predictions alone: our own files, those of the method's public release, and those
+of other tools (`soke.evaluation.other_tools`).
 
 The release writes a pickle a clip into folders ``test_rank_N``, with ``feats_rst`` (generated),
 ``feats_ref`` (reference) and ``text``; numbers are taken to be denormalised SMPL-X parameters.
@@ -7,15 +8,20 @@ The release writes a pickle a clip into folders ``test_rank_N``, with ``feats_rs
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from soke.data.predictions import Prediction, read_prediction
+from soke.data.annotations import Clip
+from soke.data.datasets import LengthLimits
+from soke.data.hands import Hands
+from soke.data.predictions import Prediction, is_prediction, read_prediction
+from soke.evaluation.other_tools import find_streams, read_motion_prediction
 from soke.evaluation.references import Reference, Signing, System
 from soke.files import MissingAssetError, checksum
 from soke.parts import FEATURE_SIZE, FRAME_SIZE, frames_to_features
@@ -24,29 +30,31 @@ from soke.unpickling import safe_load_pickle
 
 _RELEASE_KEYS = ("feats_rst", "feats_ref", "text")
 _RANK_FOLDER = "test_rank_"
+_MOTION_SUFFIXES = (".npz", ".npy", ".pkl")
 
 
 @dataclass(frozen=True)
 class SavedClip:
-    """Where the prediction of a clip lies. ``corpus`` is for files that do not say it."""
+    """Where the prediction of a clip lies, and how it is read."""
 
     reference: Reference
     path: Path
-
-    def read(self) -> Prediction:
-        if self.path.suffix == ".pkl":
-            return _read_release(self.path, self.reference.name, self.reference.corpus)
-        return read_prediction(self.path)
+    read: Callable[[], Prediction]
 
 
 class SavedPredictions:
     """Predictions of a folder, one a clip; only one batch of them is in memory.
 
     Args:
-        folder: ``results/<NAME>``, its ``predictions``, or a folder with ``test_rank_N``.
-        corpora: names of the corpora. A release pickle is of the corpus that a folder above it is
-            named like; else of the one that ``known`` says; else of the only one.
-        known: corpora by the names of clips, where the data set is at hand.
+        folder: ``results/<NAME>``, its ``predictions``, a folder with ``test_rank_N``, one with the
+            streams of a SignSparK run, or one with a motion file per clip.
+        corpora: names of the corpora. A file that does not say its corpus is of the one that a
+            folder above it is named like; else of the one that ``known`` says; else of the only
+            one.
+        known: the clips of the test split by their names, where the data set is at hand. Motion
+            files, which have no reference, need it.
+        limits: the length rule, for references from the data set.
+        hands: the body model's, for files with flat hands.
 
     Raises:
         MissingAssetError: there is no prediction.
@@ -55,21 +63,21 @@ class SavedPredictions:
     """
 
     def __init__(
-        self, folder: str | Path, corpora: Sequence[str], known: Mapping[str, str] | None = None
+        self,
+        folder: str | Path,
+        corpora: Sequence[str],
+        known: Mapping[str, Clip] | None = None,
+        limits: LengthLimits | None = None,
+        hands: Hands | None = None,
     ) -> None:
-        self.folder, self.corpora, self.known = Path(folder), list(corpora), dict(known or {})
-        paths = sorted(p for p in self.folder.rglob("*.npz") if not p.name.startswith("."))
-        if not paths:
-            paths = sorted(self.folder.rglob(f"{_RANK_FOLDER}*/**/*.pkl"))
-        if not paths:
-            raise MissingAssetError(
-                "Saved predictions", f"{self.folder}/**/*.npz and {_RANK_FOLDER}*/*.pkl",
-                "Run `python -m test --task t2m` with TEST.SAVE_PREDICTIONS=true, or name another "
-                "folder",
-            )  # fmt: skip
+        self.folder = Path(folder)
+        self.corpora = list(corpora)
+        self.known = dict(known or {})
+        self.limits = limits or LengthLimits()
+        self.hands = hands
         found: dict[tuple[str, str], SavedClip] = {}
-        for path in paths:
-            clip = self._clip(path)
+        for clip in self._clips():
+            path = clip.path
             key = clip.reference.corpus, clip.reference.name
             if key in found and not _alike(found[key], clip):
                 raise ValueError(
@@ -77,12 +85,19 @@ class SavedPredictions:
                     f"{path}; remove one"
                 )
             found.setdefault(key, clip)  # ranks that repeat a clip to be equally long agree
+        if not found:
+            raise MissingAssetError(
+                "Saved predictions",
+                f"{self.folder}/**/*.npz and {_RANK_FOLDER}*/*.pkl",
+                "Run `python -m test --task t2m` with TEST.SAVE_PREDICTIONS=true, or name another "
+                "folder",
+            )
         self.clips = [found[key] for key in sorted(found)]
 
     @property
     def code(self) -> str:
         """SHA-256 of all files together."""
-        paths = [clip.path for clip in self.clips]
+        paths = sorted({clip.path for clip in self.clips})
         sums = (f"{checksum(path)} {path.relative_to(self.folder)}" for path in paths)
         return hashlib.sha256("\n".join(sums).encode()).hexdigest()
 
@@ -120,33 +135,72 @@ class SavedPredictions:
 
         return System("references", sign)
 
-    def _clip(self, path: Path) -> SavedClip:
-        if path.suffix == ".npz":
-            prediction = read_prediction(path)
-            if prediction.corpus not in self.corpora:
+    def _clips(self) -> Iterator[SavedClip]:
+        """What the folder holds: pickles of the release, streams, or one file per clip."""
+        ranks = sorted(self.folder.rglob(f"{_RANK_FOLDER}*/**/*.pkl"))
+        if ranks:
+            for path in ranks:
+                yield self._released(path)
+            return
+        streams = find_streams(self.folder, self.hands)
+        if streams is not None:
+            for index, name in enumerate(streams.names):
+                corpus = self._corpus_of(name, streams.path)
+                read = partial(streams.read, index, corpus)
+                yield SavedClip(Reference(name, corpus, read().text), streams.path, read)
+            return
+        for path in sorted(self.folder.rglob("*")):
+            if path.suffix.lower() in _MOTION_SUFFIXES and not path.name.startswith("."):
+                yield self._single(path)
+
+    def _single(self, path: Path) -> SavedClip:
+        """A file of ours, or a motion file of another tool that is named like its clip."""
+        if not is_prediction(path):
+            name = path.relative_to(self.folder).with_suffix("").as_posix()
+            name = next((n for n in (name, path.stem) if n in self.known), name)
+            if name not in self.known:
                 raise ValueError(
-                    f"{path} is of the corpus {prediction.corpus!r}, and DATASET.H2S.DATASET_NAME "
-                    f"names {', '.join(self.corpora)}: add it, or keep the file elsewhere"
+                    f"{path} holds motion without its reference, and the test split has no clip "
+                    f"{name!r}: name the file like its clip, and have the data set at hand"
                 )
-            reference = Reference(prediction.name, prediction.corpus, prediction.text)
-            return SavedClip(reference, path)
+            clip = self.known[name]
+            read = partial(read_motion_prediction, path, clip, self.limits, self.hands)
+            return SavedClip(Reference(clip.name, clip.corpus, clip.text), path, read)
+        prediction = read_prediction(path)
+        if prediction.corpus not in self.corpora:
+            raise ValueError(
+                f"{path} is of the corpus {prediction.corpus!r}, and DATASET.H2S.DATASET_NAME "
+                f"names {', '.join(self.corpora)}: add it, or keep the file elsewhere"
+            )
+        reference = Reference(prediction.name, prediction.corpus, prediction.text)
+        return SavedClip(reference, path, partial(read_prediction, path))
+
+    def _released(self, path: Path) -> SavedClip:
         inside = path.relative_to(self.folder).parts[:-1]
         rank = next(i for i, part in enumerate(path.parts) if part.startswith(_RANK_FOLDER))
         name = str(Path(*path.parts[rank + 1 :]).with_suffix(""))
         corpus = next((part for part in inside if part in self.corpora), None)
         if corpus is not None:
             name = name.removeprefix(f"{corpus}/")
-        corpus = corpus or self.known.get(name)
+        corpus = corpus or self._corpus_of(name, path)
+        read = partial(_read_release, path, name, corpus)
+        return SavedClip(Reference(name, corpus, read().text), path, read)
+
+    def _corpus_of(self, name: str, path: Path) -> str:
+        """The corpus of a clip whose file does not say it."""
+        if name in self.known:
+            return self.known[name].corpus
+        above = path.relative_to(self.folder).parts
+        corpus = next((part for part in above if part in self.corpora), None)
         if corpus is None and len(self.corpora) == 1:
             corpus = self.corpora[0]
         if corpus is None:
             raise ValueError(
-                f"{path}: of which corpus is it? Put its folder below one named like a corpus "
-                f"({', '.join(self.corpora)}), name one in DATASET.H2S.DATASET_NAME, or provide "
-                "the annotations"
+                f"{path}: cannot tell which corpus this belongs to. Put its folder below one named "
+                f"like a corpus ({', '.join(self.corpora)}), name one in DATASET.H2S.DATASET_NAME, "
+                "or provide the annotations"
             )
-        prediction = _read_release(path, name, corpus)
-        return SavedClip(Reference(name, corpus, prediction.text), path)
+        return corpus
 
 
 def _alike(one: SavedClip, other: SavedClip) -> bool:

@@ -24,6 +24,8 @@ NO_ROOM = "no room in the prompt"
 TEXT, SIGNS = "text", "signs"
 #: What a prompt template writes where the text goes.
 TEXT_SLOT = "<Caption_Placeholder>"
+#: What it writes where the clip's gloss goes, if it has one.
+GLOSS_SLOT = "<Gloss_Placeholder>"
 
 
 class PromptBuilder:
@@ -103,7 +105,8 @@ class PromptBuilder:
         if hidden == TEXT and retrieval.keywords:
             rows = [self.vocabulary.mask_row]
         else:
-            rows = self._fitting(self.templates[int(place)].replace(TEXT_SLOT, text), sample)
+            template = self.templates[int(place)].replace(GLOSS_SLOT, clean(sample.gloss))
+            rows = self._fitting(template.replace(TEXT_SLOT, text).strip(), sample)
         fitting = 0
         for keyword in retrieval.keywords:
             prompt = corpus.keyword_prompt.format(i=fitting + 1)

@@ -12,6 +12,8 @@ import torch
 from omegaconf import DictConfig
 
 from soke import build
+from soke.data.annotations import Clip
+from soke.data.hands import Hands
 from soke.evaluation.journal import Journal, Record
 from soke.evaluation.run import score_systems
 from soke.evaluation.saved import SavedPredictions
@@ -32,11 +34,16 @@ def score_predictions(config: DictConfig, folder: Path, incomplete: bool = False
     """
     fabric = build.processes(config)
     split = _split(config)
-    shared = Counter(name for _, name in split)
-    known = {name: corpus for corpus, name in split if shared[name] == 1}
-    saved = SavedPredictions(folder, list(build.corpora(config)), known)
-    references, body = saved.references, build.body_model(config).to(fabric.device)
-    _check_complete(split, [(r.corpus, r.name) for r in references], folder, incomplete)
+    shared = Counter(clip.name for clip in split)
+    known = {clip.name: clip for clip in split if shared[clip.name] == 1}
+    body = build.body_model(config).to(fabric.device)
+    hands = Hands("auto", tuple(body.hand_mean.tolist()))
+    saved = SavedPredictions(
+        folder, list(build.corpora(config)), known, build.length_limits(config), hands
+    )
+    references = saved.references
+    names = [(clip.corpus, clip.name) for clip in split]
+    _check_complete(names, [(r.corpus, r.name) for r in references], folder, incomplete)
     scorer = ClipScorer(
         body, references, saved.motions, tokens=saved.tokens(),
         parts=[part.name for part in build.part_table(config)],
@@ -64,14 +71,13 @@ def score_predictions(config: DictConfig, folder: Path, incomplete: bool = False
     share(config, fabric, described, references, work, write)
 
 
-def _split(config: DictConfig) -> list[tuple[str, str]]:
-    """Corpus and name of the clips of the test split; none where the data set is not at hand."""
+def _split(config: DictConfig) -> Sequence[Clip]:
+    """The clips of the test split; none where the data set is not at hand."""
     try:
-        clips = build.read_clips(config, config.TEST.SPLIT)
+        return build.read_clips(config, config.TEST.SPLIT)
     except MissingAssetError as error:
         log.info("predictions are not compared with the test split: %s", error)
         return []
-    return [(clip.corpus, clip.name) for clip in clips]
 
 
 def _check_complete(

@@ -154,6 +154,14 @@ def test_templates_are_drawn_by_the_sample(vocabulary):
             builder(vocabulary, templates=wrong)
 
 
+def test_a_template_may_have_the_gloss(vocabulary):
+    template = "<Gloss_Placeholder>: <Caption_Placeholder>"
+    batch = builder(vocabulary, templates=[template])([sample("hello", gloss="GOOD DAY")])
+    assert source(batch) == expected(vocabulary, "GOOD DAY: hello", [])
+    plain = builder(vocabulary)([sample("hello", gloss="GOOD DAY")])
+    assert source(plain) == expected(vocabulary, "hello", [])
+
+
 def test_the_clip_is_named_to_the_search(vocabulary):
     prompts = builder(vocabulary, mode="precomputed", keyword_files={"how2sign": {"clip": ["FOX"]}})
     named, other = sample("brown"), replace(sample("brown"), name="other")
