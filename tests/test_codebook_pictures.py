@@ -116,14 +116,17 @@ def test_the_view_follows_from_what_the_part_moves(body, columns, view):
     assert choose_view(Part("lhand", columns, 8, 1.0, "id"), body) == view
 
 
+def changed(one, other):
+    """The share of pixels that differ by more than the last bits of posed vertices can explain."""
+    return (np.abs(one.astype(int) - other) > 8).any(axis=2).mean()
+
+
 def test_pictures_differ_where_poses_differ(body):
     poses = torch.zeros(3, 133)
     poses[2, 75:120] = 0.6  # the right hand closes
     first, same, closed = draw_codes(poses, body, "right_hand")
     assert first.shape == (CELL, CELL, 3)
-    np.testing.assert_array_equal(first, same)
-    changed = (first.astype(int) - closed).any(axis=2)
-    assert changed.mean() > 0.05
+    assert changed(first, same) < 0.001 and changed(first, closed) > 0.05
     skin = (np.ptp(first.astype(int), axis=2) > 25).mean()  # page and ground are grey
     assert 0.1 < skin < 0.8
 

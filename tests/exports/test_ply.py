@@ -10,13 +10,21 @@ from soke.exports.ply import read_ply, write_ply
 from soke.files import MissingAssetError
 
 
+def posed_alike(body, motion, frames):
+    """Vertices to the last bit of what an export writes, which poses just these frames at once.
+
+    On some processors a frame's last bits depend on how many frames are posed with it.
+    """
+    return body.vertices(torch.as_tensor(motion[frames])).numpy()
+
+
 def test_trimesh_reads_every_frame(tmp_path, body, motion):
     tint = (92, 122, 168)
     (folder,) = export("ply", tmp_path / "x", motion, body, 25, text="今天", tint=tint)
     assert folder == tmp_path / "x-ply"
     names = sorted(path.name for path in folder.iterdir())
     assert names == [*(f"{frame:05d}.ply" for frame in range(9)), "clip.json"]
-    exact = body.vertices(torch.as_tensor(motion)).numpy()
+    exact = posed_alike(body, motion, range(9))
     for frame in (0, 4, 8):
         mesh = trimesh.load(folder / f"{frame:05d}.ply", process=False)
         np.testing.assert_array_equal(mesh.vertices, exact[frame])
@@ -34,7 +42,7 @@ def test_chosen_frames(tmp_path, body, motion):
     (folder,) = export("ply", tmp_path / "x", motion, body, 25, frames=[7, 2])
     assert sorted(p.name for p in folder.glob("*.ply")) == ["00002.ply", "00007.ply"]
     mesh = trimesh.load(folder / "00007.ply", process=False)
-    np.testing.assert_array_equal(mesh.vertices, body.vertices(torch.as_tensor(motion))[7].numpy())
+    np.testing.assert_array_equal(mesh.vertices, posed_alike(body, motion, [2, 7])[1])
     assert json.loads((folder / "clip.json").read_text())["frames"] == [2, 7]
     for frames, message in (([9], "frames 0 to 8; there is no 9"), ([], "none was chosen")):
         with pytest.raises(ValueError, match=message):
@@ -76,8 +84,7 @@ def test_a_failed_export_leaves_the_old_one(tmp_path, body, motion, monkeypatch)
 def test_a_folder_is_read_back(tmp_path, body, motion, tint):
     (folder,) = export("ply", tmp_path / "x", motion, body, 24, frames=[3, 5], tint=tint, text="a")
     back = read_ply(folder)
-    exact = body.vertices(torch.as_tensor(motion)).numpy()[[3, 5]]
-    np.testing.assert_array_equal(back.vertices, exact)
+    np.testing.assert_array_equal(back.vertices, posed_alike(body, motion, [3, 5]))
     np.testing.assert_array_equal(back.faces, body.faces)
     assert back.frames == (3, 5) and back.fps == 24 and back.about["text"] == "a"
     np.testing.assert_array_equal(back.regions["right_hand"], body.regions["right_hand"])

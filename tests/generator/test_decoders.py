@@ -83,7 +83,7 @@ def test_loss_is_that_of_clip_by_clip_and_part_by_part(tmp_path, decoder, count)
         expected = torch.stack([loss for loss, _ in part]).mean()
         torch.testing.assert_close(losses[p], expected, atol=2e-4, rtol=1e-4)
         right = torch.stack([hit for _, hit in part]).float().mean()
-        assert accuracies[p] == right
+        torch.testing.assert_close(accuracies[p], right)
 
 
 def test_padding_does_not_change_the_loss(built):

@@ -132,7 +132,8 @@ def test_the_stated_error_is_that_of_all_frames(tmp_path, bending_body):
                 distances.append(np.linalg.norm(posed - true[t], axis=1))
     distances = 1000 * np.array(distances)
     assert distances.max() > 0.01  # far more than rounding
-    assert data["error"]["maximum"] == pytest.approx(distances.max(), rel=1e-3)
+    rounding = 5e-4  # millimetres: what float32 leaves open at a distance of a metre or two
+    assert data["error"]["maximum"] == pytest.approx(distances.max(), abs=rounding)
     assert data["error"]["mean"] == pytest.approx(distances.mean(), rel=1e-3)
 
 
