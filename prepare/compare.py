@@ -36,6 +36,8 @@ SIGNIFICANCE = 0.05
 _DETAIL = re.compile(
     r".*_per_step|(speed|deviation)_ratio_.*|BLEU-[123]|R@10|exactly_read|diversity"
 )
+#: Scores closer than this are equal: their last bits follow the batches that clips came in.
+_ROUNDING = 1e-6
 #: Must be alike, or the numbers are of different things.
 _ALIKE = {
     "system": "different systems",
@@ -55,6 +57,8 @@ class Comparison:
 
     def verdict(self, pair: PairedDifference) -> str:
         """Who is better, if the difference is more than chance."""
+        if math.isclose(pair.a, pair.b, rel_tol=_ROUNDING):
+            return ""
         lower_is_better = self.scores[pair.name].lower_is_better
         if not pair.p_value < SIGNIFICANCE:
             return ""

@@ -9,7 +9,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +39,9 @@ class Section:
     texts: list[str]  # as the generator reads them
     rates: np.ndarray  # [C] native frames a second, nan where that is not known
     lengths: np.ndarray | None  # [C] frames after thinning; None where they were not read
+    glosses: list[str] = field(default_factory=list)  # "" where there is none
+    signers: list[str] = field(default_factory=list)
+    annotated: list[int | None] = field(default_factory=list)  # frames, by the annotation
 
     @classmethod
     def of(cls, group: Group, corpus: Corpus) -> Section:
@@ -46,7 +49,17 @@ class Section:
         texts = [clip.text.lower() if corpus.lowercase else clip.text for clip in clips]
         rates = np.array([np.nan if clip.fps is None else clip.fps for clip in clips], float)
         names = [clip.name for clip in clips]
-        return cls(corpus, group.summary, names, texts, rates, group.lengths)
+        return cls(
+            corpus=corpus,
+            summary=group.summary,
+            names=names,
+            texts=texts,
+            rates=rates,
+            lengths=group.lengths,
+            glosses=[clip.gloss for clip in clips],
+            signers=[clip.signer for clip in clips],
+            annotated=[clip.num_frames for clip in clips],
+        )
 
     @property
     def split(self) -> str:
@@ -154,6 +167,10 @@ def text_row(section: Section) -> Row:
         "distinct": len(set(section.texts)),
         "length": spread([len(words(text, language)) for text in section.texts]),
         "characters": spread([characters(text) for text in section.texts]),
+        "with_gloss": sum(bool(gloss) for gloss in section.glosses),
+        "gloss_types": len({word for gloss in section.glosses for word in gloss.split()}),
+        "signers": len(set(section.signers) - {""}),
+        "annotated_frames": spread([count for count in section.annotated if count is not None]),
     }
 
 

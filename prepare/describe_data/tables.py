@@ -93,7 +93,18 @@ def texts(description: Description) -> Table:
     table = new_table(
         "Texts and their lengths",
         ("data set", "split", "language", "unit"),
-        ("texts", "distinct", "median", "mean", "greatest", "characters (mean)"),
+        (
+            "texts",
+            "distinct",
+            "median",
+            "mean",
+            "greatest",
+            "characters (mean)",
+            "with gloss",
+            "glosses",
+            "signers",
+            "annotated frames (mean)",
+        ),
     )
     for row in description.rows["texts"]:
         length = row["length"]
@@ -101,6 +112,8 @@ def texts(description: Description) -> Table:
             row["data_set"], row["split"], row["language"], row["unit"], whole(row["texts"]),
             whole(row["distinct"]), whole(length["median"]), decimal(length["mean"]),
             whole(length["greatest"]), decimal(row["characters"]["mean"]),
+            whole(row["with_gloss"]), whole(row["gloss_types"]), whole(row["signers"]),
+            decimal(row["annotated_frames"]["mean"]),
         )  # fmt: skip
     return table
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -121,3 +122,15 @@ def names_of_stronger_splits(layout: str, root: Path, split: str, template: str 
             rows = [e for e in entries_of(row, path, other) if isinstance(e, Row)]
             names |= {entry.name for entry in rows if entry.split in (None, other)}
     return names
+
+
+def candidates(layout: Layout, root: Path, split: str, name: str) -> list[Path]:
+    """Where the poses of a clip may lie, the preferred place first."""
+    templates = [*layout.clip_files, *([layout.frames] if layout.frames else [])]
+    # One letter with a mark has two spellings, and file systems differ in which they keep.
+    spellings = dict.fromkeys([name, *(unicodedata.normalize(f, name) for f in ("NFC", "NFD"))])
+    return [
+        root / template.format(split=split, name=spelling)
+        for spelling in spellings
+        for template in templates
+    ]

@@ -11,9 +11,7 @@ from __future__ import annotations
 import logging
 import math
 import os
-import unicodedata
-from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -22,16 +20,18 @@ import numpy as np
 
 from soke.data.annotation_files import (
     annotation_path,
+    candidates,
     check_exists,
     entries_of,
     names_of_stronger_splits,
 )
 from soke.data.entries import DAMAGED, DataFault, Entries, Row
+from soke.data.frame_rates import with_rates
 from soke.data.hands import ANY_HANDS, HANDS, Hands
 from soke.data.layouts import Layout, layout_named
 from soke.data.lmdb_clips import LMDB_SUFFIX
 from soke.data.motion_reader import AS_CONFIGURED
-from soke.data.poses import frame_files, is_pose_file, is_pose_name, read_poses
+from soke.data.poses import is_pose_file, is_pose_name, read_poses
 from soke.data.texts import mend_mojibake
 from soke.files import MissingAssetError
 from soke.parts import FRAME_SIZE
@@ -41,8 +41,6 @@ logger = logging.getLogger(__name__)
 FRAME_RATE = 24.0
 MIN_FRAMES = 4
 MAX_SECONDS = 30.0
-#: Rates that cameras record at.
-_CAMERA_RATES = (24.0, 25.0, 29.97, 30.0, 50.0, 59.94, 60.0)
 #: Clips that are read to find out how a corpus's hands are meant.
 _HAND_SAMPLE = 16
 
@@ -145,7 +143,10 @@ def read_annotations(
     seen: set[str] = set()
     elsewhere = names_of_stronger_splits(layout, root, split, template)
     entries = _mended(_entries(row, path, split, language, dropped), mend_text, dropped, path)
-    for entry in _with_rates(row, root, entries, split, dropped):
+    entries, message = with_rates(row, root, entries, split)
+    if message is not None:
+        dropped.note(message)
+    for entry in entries:
         try:
             if isinstance(entry, DataFault):
                 raise entry
@@ -237,52 +238,6 @@ def _mended(entries: Entries, mend: bool, dropped: Drops, path: Path) -> Entries
     return mended if mend else entries
 
 
-def _with_rates(
-    row: Layout, root: Path, entries: Entries, split: str, dropped: Drops
-) -> Iterator[Row | DataFault]:
-    """Entries with the frame rate that their annotation leaves out and their duration tells.
-
-    The clips of one recording share a rate: their frames and seconds are added up.
-    """
-    frames: dict[str, int] = defaultdict(int)
-    seconds: dict[str, float] = defaultdict(float)
-    unknown = [e for e in entries if isinstance(e, Row) and e.fps is None and e.seconds > 0]
-    for entry in unknown:
-        count = _number_of_frames(row, root, split, entry)
-        if count:
-            frames[entry.recording or entry.name] += count
-            seconds[entry.recording or entry.name] += entry.seconds
-    rates = {
-        key: min(_CAMERA_RATES, key=lambda rate: abs(rate - frames[key] / seconds[key]))
-        for key in frames
-    }
-    if rates:
-        found = Counter(rates[key] for e in unknown if (key := e.recording or e.name) in rates)
-        shown = ", ".join(f"{count:,} at {rate:g}" for rate, count in sorted(found.items()))
-        dropped.note(
-            f"{row.title} {split}: the annotation has no frame rate; from the number of frames and "
-            f"the durations there are {shown} frames/s"
-        )
-    for entry in entries:
-        if isinstance(entry, Row) and entry.fps is None and entry.seconds > 0:
-            entry = replace(entry, fps=rates.get(entry.recording or entry.name))
-        yield entry
-
-
-def _number_of_frames(row: Layout, root: Path, split: str, entry: Row) -> int:
-    """All frames of a clip on disk, 0 where they cannot be read."""
-    for poses in candidates(row, root, row.splits[split], entry.name):
-        try:
-            if is_pose_file(poses):
-                return len(read_poses(poses, ANY_HANDS).frames)
-            return len(frame_files(poses))
-        except FileNotFoundError:
-            continue
-        except (ValueError, OSError):
-            return 0
-    return 0
-
-
 def with_hands(clips: list[Clip], hands: Hands | None, dropped: Drops) -> list[Clip]:
     """Clips of any tool with the convention of their hands, found once for the whole corpus.
 
@@ -313,18 +268,6 @@ def _open_hands(clip: Clip, hands: Hands) -> np.ndarray:
     except (ValueError, OSError):
         return np.zeros((0, 90), np.float32)
     return motion.frames[:, HANDS] if motion.reason == AS_CONFIGURED else motion.frames[:0, HANDS]
-
-
-def candidates(layout: Layout, root: Path, split: str, name: str) -> list[Path]:
-    """Where the poses of a clip may lie, the preferred place first."""
-    templates = [*layout.clip_files, *([layout.frames] if layout.frames else [])]
-    # One letter with a mark has two spellings, and file systems differ in which they keep.
-    spellings = dict.fromkeys([name, *(unicodedata.normalize(f, name) for f in ("NFC", "NFD"))])
-    return [
-        root / template.format(split=split, name=spelling)
-        for spelling in spellings
-        for template in templates
-    ]
 
 
 def _find_poses(

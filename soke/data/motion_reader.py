@@ -1,7 +1,6 @@
 """The one reader of whole-body SMPL-X motion, in the forms that the tools of the field write.
 
-`FORMS` is a table: how a form is told by its keys, what it calls the seven parameters, and in which
-convention its hands are. Whatever the form, the result is ``[T, 179]`` in the order of
+Whatever the form (`soke.data.motion_forms`), the result is ``[T, 179]`` in the order of
 `soke.parts.PARAMETERS`, hands relative to the relaxed hand (`soke.data.hands`). Translation, eyes
 and gender are not modelled and are passed over; of betas and expression the first ten count.
 """
@@ -11,112 +10,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from soke.data.hands import HANDS, Hands
+from soke.data.motion_forms import ARRAY, FORMS, Form, Place
 from soke.data.rotations import matrices_to_axis_angle
 from soke.parts import FEATURE_COLUMNS, FEATURE_SIZE, FRAME_SIZE, PARAMETERS, frame_slices
 from soke.unpickling import Unread, safe_load_pickle, safe_loads
 
-#: What a file holds: values by key. A file that is one array has it under `_ARRAY`.
+#: What a file holds: values by key. A file that is one array has it under `ARRAY`.
 Content = dict[str, object]
 
 _SIZES = dict(PARAMETERS)
-_ARRAY = "the array"
 #: Why hands are read as they are, where neither the form nor the poses were asked.
 AS_CONFIGURED = "as configured"
 _RATES = ("mocap_frame_rate", "mocap_framerate", "fps", "frame_rate")
-
-
-class Place(NamedTuple):
-    """Where a form has a parameter: under ``key``, from column ``start`` of ``width`` a frame.
-
-    ``width`` is None for coefficients, of which files have any number.
-    """
-
-    key: str
-    width: int | None
-    start: int = 0
-
-
-def _named(**keys: str) -> dict[str, Place]:
-    """The places of parameters that have a key of their own each."""
-    places = {parameter: Place(key, _SIZES[parameter]) for parameter, key in keys.items()}
-    for parameter in {"smplx_shape", "smplx_expr"} & keys.keys():
-        places[parameter] = Place(keys[parameter], None)
-    return places
-
-
-def _side_by_side(key: str) -> dict[str, Place]:
-    """The places of parameters in one array ``[T, 179]``."""
-    return {
-        parameter: Place(key, FRAME_SIZE, columns.start)
-        for parameter, columns in frame_slices().items()
-    }
-
-
-_RELEASE = _named(**{key: key for key in _SIZES})
-_LIBRARY = _named(
-    smplx_root_pose="global_orient",
-    smplx_body_pose="body_pose",
-    smplx_lhand_pose="left_hand_pose",
-    smplx_rhand_pose="right_hand_pose",
-    smplx_jaw_pose="jaw_pose",
-    smplx_shape="betas",
-    smplx_expr="expression",
-)
-_AMASS = _named(
-    smplx_root_pose="root_orient",
-    smplx_body_pose="pose_body",
-    smplx_jaw_pose="pose_jaw",
-    smplx_shape="betas",
-    smplx_expr="expression",
-) | {
-    "smplx_lhand_pose": Place("pose_hand", 90),
-    "smplx_rhand_pose": Place("pose_hand", 90, 45),
-}
-#: Root, body, jaw, both eyes, left and right hand.
-_POSES = {
-    "smplx_root_pose": Place("poses", 165),
-    "smplx_body_pose": Place("poses", 165, 3),
-    "smplx_jaw_pose": Place("poses", 165, 66),
-    "smplx_lhand_pose": Place("poses", 165, 75),
-    "smplx_rhand_pose": Place("poses", 165, 120),
-    "smplx_shape": Place("betas", None),
-}
-_BEAT = _POSES | {"smplx_expr": Place("expressions", None)}
-
-
-class Form(NamedTuple):
-    """How a tool lays motion out; a file is of the first form whose ``needed`` keys it has.
-
-    ``hands`` is None where the tool leaves the convention to its user.
-    """
-
-    name: str
-    needed: tuple[str, ...]
-    places: Mapping[str, Place]
-    hands: str | None
-
-
-FORMS = (
-    Form("SOKE motion", ("pose_body", "pose_hand", "hand_mean"), _AMASS, "flat"),
-    Form("AMASS", ("pose_body", "pose_hand"), _AMASS, "flat"),
-    Form(
-        "released poses",
-        ("smplx_body_pose", "smplx_lhand_pose", "smplx_rhand_pose"),
-        _RELEASE,
-        None,
-    ),
-    Form("smplx library", ("body_pose", "left_hand_pose", "right_hand_pose"), _LIBRARY, None),
-    Form("BEAT2 / EMAGE", ("poses", "expressions"), _BEAT, "flat"),
-    Form("AMASS, poses alone", ("poses",), _POSES, "flat"),
-    Form("SignAvatars", ("smplx",), _side_by_side("smplx"), "relative"),
-    Form("SOKE prediction", ("generated",), _side_by_side("generated"), "relative"),
-    Form("frames of 179 numbers", (_ARRAY,), _side_by_side(_ARRAY), None),
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,7 +138,7 @@ def _as_content(where: object, value: object) -> Content:
     if isinstance(value, dict):
         return {str(key): item for key, item in value.items()}
     if isinstance(value, np.ndarray):
-        return {_ARRAY: value}
+        return {ARRAY: value}
     raise ValueError(f"{where}: expected a dict of pose arrays, found {type(value).__name__}")
 
 

@@ -8,7 +8,8 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from soke.data.annotations import DAMAGED, NO_POSES, SIGNS, Clip, Drops, candidates, with_hands
+from soke.data.annotation_files import candidates
+from soke.data.annotations import DAMAGED, NO_POSES, SIGNS, Clip, Drops, with_hands
 from soke.data.entries import NO_TEXT, DataFault, check_fields, checked_name, read_records
 from soke.data.hands import ANY_HANDS, Hands
 from soke.data.layouts import Layout, layout_named

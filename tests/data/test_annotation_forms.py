@@ -152,18 +152,18 @@ def test_how2sign_without_a_rate(write_corpus, release):
     corpus = write_corpus("how2sign")
     path = corpus.root / "train/re_aligned/how2sign_realigned_train.csv"
     path.parent.mkdir(parents=True)
-    lengths = [30, 31, 60, 90, 15]  # at 29.97; the times are rounded to hundredths
-    path.write_text(realigned([n / 29.97 + 0.3 * (i == 4) for i, n in enumerate(lengths)]))
+    lengths = [30, 31, 60, 90, 15]
+    path.write_text(realigned([n / 25 + 0.3 * (i == 4) for i, n in enumerate(lengths)]))
     write = corpus.write_frames if release == 1 else corpus.write_clip
     for i, n in enumerate(lengths):
         write(f"v_{i}-1-rgb_front", motion(n))
     clips, dropped = read_annotations("how2sign", corpus.root, "train")
     assert [clip.text for clip in clips] == READ and not dropped
     # The short one alone would be taken for 24: the clips of one video share a rate.
-    assert {clip.fps for clip in clips} == {29.97}
-    assert [len(load_motion(clip)) for clip in clips] == [int(24 * n / 29.97) for n in lengths]
+    assert {clip.fps for clip in clips} == {25.0}
+    assert [len(load_motion(clip)) for clip in clips] == [int(24 * n / 25) for n in lengths]
     (note,) = dropped.notes
-    assert "no frame rate" in note and "5 at 29.97 frames/s" in note
+    assert "no frame rate" in note and "5 at 25 frames/s" in note
 
 
 def test_a_quoted_tab_is_no_separator(write_corpus):
