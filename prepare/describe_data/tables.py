@@ -16,7 +16,7 @@ WIDTH = 100
 
 def all_tables(description: Description) -> list[Table]:
     """Every table that has rows."""
-    makers = (lengths, entries, frames, texts, vocabulary, unseen, pieces, tokens)
+    makers = (lengths, entries, frames, texts, annotations, vocabulary, unseen, pieces, tokens)
     tables = [make(description) for make in makers]
     return [table for table in tables if table.row_count]
 
@@ -93,18 +93,7 @@ def texts(description: Description) -> Table:
     table = new_table(
         "Texts and their lengths",
         ("data set", "split", "language", "unit"),
-        (
-            "texts",
-            "distinct",
-            "median",
-            "mean",
-            "greatest",
-            "characters (mean)",
-            "with gloss",
-            "glosses",
-            "signers",
-            "annotated frames (mean)",
-        ),
+        ("texts", "distinct", "median", "mean", "greatest", "characters (mean)"),
     )
     for row in description.rows["texts"]:
         length = row["length"]
@@ -112,9 +101,22 @@ def texts(description: Description) -> Table:
             row["data_set"], row["split"], row["language"], row["unit"], whole(row["texts"]),
             whole(row["distinct"]), whole(length["median"]), decimal(length["mean"]),
             whole(length["greatest"]), decimal(row["characters"]["mean"]),
-            whole(row["with_gloss"]), whole(row["gloss_types"]), whole(row["signers"]),
-            decimal(row["annotated_frames"]["mean"]),
         )  # fmt: skip
+    return table
+
+
+def annotations(description: Description) -> Table:
+    """What annotations say beside the texts, for the data sets that have any of it."""
+    table = new_table(
+        "Glosses, signers and frames, by the annotations",
+        ("data set", "split"),
+        ("clips with gloss", "different glosses", "signers", "frames (mean)"),
+    )
+    for row in description.rows["texts"]:
+        mean = row["annotated_frames"]["mean"]
+        if row["with_gloss"] or row["signers"] or mean is not None:
+            counts = (whole(row[key]) for key in ("with_gloss", "gloss_types", "signers"))
+            table.add_row(row["data_set"], row["split"], *counts, decimal(mean))
     return table
 
 

@@ -154,6 +154,8 @@ def test_texts(description):
     chinese = row(description, "texts", data_set="csl", split="train")
     assert (chinese["unit"], chinese["distinct"], chinese["texts"]) == ("character", 1, CSL_CLIPS)
     assert chinese["length"]["mean"] == chinese["characters"]["mean"] == 4
+    assert (chinese["with_gloss"], chinese["gloss_types"], chinese["signers"]) == (CSL_CLIPS, 1, 0)
+    assert train["with_gloss"] == 0 and train["annotated_frames"]["mean"] is None
 
 
 def test_words_of_texts():
