@@ -20,7 +20,6 @@ from soke.data.signs import INCOMPLETE
 from soke.data.sources import Source
 from soke.data.store import Shard, clip_key, describe, frames_checksum, shard_folder, stamp
 from soke.data.survey import Reading, read_all
-from soke.files import checksum
 
 log = logging.getLogger(__name__)
 
@@ -68,9 +67,9 @@ def out_of_date(
         return f"it was packed by other rules: {'; '.join(changes)}"
     if not source.annotation.exists():
         return None
-    for split, path in source.annotations.items():
-        if path.exists() and checksum(path) != shard.manifest["annotations"].get(split):
-            return f"{path} has changed"
+    for split, found in source.checksums.items():
+        if found != shard.manifest["annotations"].get(split):
+            return f"{source.annotations[split]} has changed"
     if not thorough:
         return None
     return _changed_poses(shard, source, workers) or _new_poses(shard, source, workers)

@@ -7,6 +7,7 @@ and the features of four streams, rotations as the first two rows of their matri
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 from collections.abc import Iterator, Mapping
@@ -47,6 +48,19 @@ def list_records(path: Path) -> Iterator[tuple[str, dict[str, str] | ValueError]
                 yield name, _texts(path, name, transaction.get(name.encode()))
             except ValueError as error:
                 yield name, error
+
+
+def fingerprint(path: Path) -> str:
+    """What tells versions of a data set apart: its list of clips and its size."""
+    with _opened(path).begin() as transaction:
+        index = transaction.get(_INDEX, b"")
+    size = data_file(path).stat().st_size
+    return hashlib.sha256(index + str(size).encode()).hexdigest()
+
+
+def data_file(path: Path) -> Path:
+    """The file that holds the records: ``path`` itself, or within that folder."""
+    return path / "data.mdb" if path.is_dir() else path
 
 
 def read_record(path: Path, name: str, hands: Hands | None) -> Motion:

@@ -265,7 +265,8 @@ def _coefficients(where: object, key: str, array: np.ndarray, size: int) -> np.n
     if not array.ndim or array.ndim > 3 or not array.shape[-1]:
         raise ValueError(f"{where}: {key!r} has shape {list(array.shape)}, not [T, {size}]")
     array = array.reshape(-1, array.shape[-1])[:, :size]
-    return np.pad(array, ((0, 0), (0, size - array.shape[1])))
+    missing = size - array.shape[1]
+    return np.pad(array, ((0, 0), (0, missing))) if missing else array
 
 
 def _array(where: object, key: str, value: object) -> np.ndarray:

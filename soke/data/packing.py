@@ -70,9 +70,7 @@ def pack(
     refusal = f"another process is packing the same shard (it holds {lock}); wait for it"
     with locked(lock, refusal):
         # Before anything is read: what changes meanwhile makes the shard older than its source.
-        annotations = {
-            split: checksum(path) for split, path in source.annotations.items() if path.exists()
-        }
+        annotations = source.checksums
         partial.mkdir(exist_ok=True)
         done = _resume(partial, source)
         pending = [(clip, describe(clip, source.root)) for clip in clips]

@@ -15,7 +15,9 @@ from soke.data.annotations import (
     read_annotations,
 )
 from soke.data.hands import Hands
+from soke.data.lmdb_clips import LMDB_SUFFIX, fingerprint
 from soke.data.signs import read_isolated_signs
+from soke.files import checksum
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,15 @@ class Source:
             split: annotation_path(self.layout, self.root, split, self.template) for split in splits
         }
         return {self.split: self.annotation} | others
+
+    @property
+    def checksums(self) -> dict[str, str]:
+        """A checksum of each of `annotations` that exists."""
+        return {
+            split: fingerprint(path) if path.suffix == LMDB_SUFFIX else checksum(path)
+            for split, path in self.annotations.items()
+            if path.exists()
+        }
 
     @property
     def rules(self) -> dict[str, object]:

@@ -30,6 +30,7 @@ import numpy as np
 
 from soke.data.annotations import Clip, Drops
 from soke.data.clips import Group, Summary
+from soke.data.lmdb_clips import data_file
 from soke.data.poses import is_pose_file, is_pose_name
 from soke.files import checksum
 from soke.parts import FRAME_SIZE
@@ -49,7 +50,7 @@ def stamp(poses: Path) -> str:
     Raises ``FileNotFoundError`` when they are gone.
     """
     if is_pose_file(poses):
-        found = [("", poses.stat())]
+        found = [("", data_file(poses).stat())]
     else:
         with os.scandir(poses) as entries:
             found = sorted((e.name, e.stat()) for e in entries if is_pose_name(e.name))

@@ -5,6 +5,7 @@ One motion in every form: the 179 numbers have to come out the same.
 
 import io
 import pickle
+import shutil
 from datetime import datetime
 from pathlib import Path
 
@@ -15,11 +16,13 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from soke.body import STAND_IN
-from soke.data import load_motion, read_annotations, survey
+from soke.data import load_motion, open_shard, read_annotations, survey
 from soke.data.hands import Hands
 from soke.data.motion_reader import read_motion_file
+from soke.data.packing import pack
 from soke.data.poses import read_poses
 from soke.data.rotations import resample, six_to_axis_angle
+from soke.data.sources import Source
 
 T = 30
 with np.load(STAND_IN, allow_pickle=False) as model:
@@ -325,6 +328,29 @@ def test_damaged_records_are_left_out_and_named(tmp_path):
     for name in ("short", "narrow", "nan", "cut"):
         (fault,) = [fault for fault in dropped.faults if f"'{name}'" in fault]
         assert str(path) in fault
+
+
+def test_an_lmdb_is_packed_and_may_be_copied(tmp_path):
+    records = {"a": record("uno"), "b": record("due")}
+    write_lmdb(tmp_path / "one/train/x_train.lmdb", records)
+
+    def source(root):
+        return Source("mine", "lmdb", str(tmp_path / root), "train", 25, hands=HANDS)
+
+    clips, dropped = source("one").list_clips()
+    pack(tmp_path / "store", source("one"), clips, dropped)
+    shutil.copytree(tmp_path / "one", tmp_path / "two", copy_function=shutil.copyfile)
+    for root in ("one", "two"):
+        shard = open_shard(tmp_path / "store", source(root))
+        assert [(clip.name, clip.text, clip.gloss) for clip in shard] == [
+            ("a", "uno", "你们 好"),
+            ("b", "due", "你们 好"),
+        ]
+        for packed, clip in zip(shard, clips):
+            np.testing.assert_array_equal(load_motion(packed), load_motion(clip))
+    write_lmdb(tmp_path / "three/train/x_train.lmdb", records | {"c": record("tre")})
+    with pytest.raises(ValueError, match=r"x_train\.lmdb has changed"):
+        open_shard(tmp_path / "store", source("three"))
 
 
 def test_several_data_sets_in_one_folder_need_a_choice(tmp_path):
