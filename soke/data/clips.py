@@ -168,8 +168,13 @@ def write_summaries(folder: str | Path, summaries: Sequence[Summary]) -> None:
 
 def describe_sources(clips: Sequence[Clip]) -> str:
     """How the poses of clips lie on disk, in words."""
-    words = {".pkl": "a pickle a clip", ".npz": ".npz files", ".npy": ".npy files"}
-    kinds = Counter(words.get(clip.poses.suffix, "a pickle a frame") for clip in clips)
+    words = {
+        ".pkl": "one pickle per clip",
+        ".npz": ".npz files",
+        ".npy": ".npy files",
+        ".lmdb": "an LMDB",
+    }
+    kinds = Counter(words.get(clip.poses.suffix, "one file per frame") for clip in clips)
     if len(kinds) < 2:
         return "".join(kinds)
     return ", ".join(f"{count} {kind}" for kind, count in kinds.items())

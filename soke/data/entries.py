@@ -9,6 +9,7 @@ the entry's place. A field that nobody asks for never matters.
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 import re
@@ -139,11 +140,11 @@ def _read_table(path: Path, columns: Sequence[str]) -> Iterator[Record]:
     is read by itself.
     """
     text = _decode(path)
-    body = text.lstrip("\r\n")
+    body = text.lstrip("\n")
     header, _, rest = body.partition("\n")
     skipped = text[: len(text) - len(body)].count("\n") + 1
     delimiter = max(_DELIMITERS, key=lambda mark: len(_NAMES & set(_split(header, mark))))
-    names = [name.strip() for name in _split(header.rstrip("\r"), delimiter)]
+    names = [name.strip() for name in _split(header, delimiter)]
     _check_header(path, names, columns)
     read = _read_lines if delimiter in "\t|" else _read_quoted
     for first, last, record in read(path, rest, delimiter, names, skipped):
@@ -172,9 +173,11 @@ def _line_fault(record: Mapping[str | None, object], where: str) -> DataFault | 
 def _decode(path: Path) -> str:
     content = path.read_bytes()
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return content.decode("utf-16", errors="replace")
-    # Invalid UTF-8 becomes surrogates, which spoil their own line only.
-    return content.decode("utf-8-sig", errors="surrogateescape")
+        text = content.decode("utf-16", errors="replace")
+    else:
+        # Invalid UTF-8 becomes surrogates, which spoil their own line only.
+        text = content.decode("utf-8-sig", errors="surrogateescape")
+    return _LINE_BREAK.sub("\n", text)
 
 
 def _split(line: str, delimiter: str) -> list[str]:
@@ -199,7 +202,7 @@ def _check_header(path: Path, names: Sequence[str], columns: Sequence[str]) -> N
 def _read_lines(
     path: Path, text: str, delimiter: str, names: Sequence[str], skipped: int
 ) -> Iterator[tuple[int, int, object]]:
-    for number, line in enumerate(text.splitlines(), start=skipped + 1):
+    for number, line in enumerate(text.split("\n"), start=skipped + 1):
         if not line.strip():
             continue
         fields = line.split(delimiter)
@@ -220,7 +223,7 @@ def _unquoted(field: str) -> str:
 def _read_quoted(
     path: Path, text: str, delimiter: str, names: Sequence[str], skipped: int
 ) -> Iterator[tuple[int, int, object]]:
-    reader = csv.DictReader(text.splitlines(keepends=True), fieldnames=names, delimiter=delimiter)
+    reader = csv.DictReader(io.StringIO(text), fieldnames=names, delimiter=delimiter)
     last = skipped
     try:
         for record in reader:

@@ -56,9 +56,9 @@ _HANDS = {
 
 def check(frames: np.ndarray, fps: float) -> tuple[str, ...]:
     """What is odd about frames ``[T, 179]`` at ``fps``: "kind: joint and number", often nothing."""
-    rotations = frames[:, _ROTATIONS].reshape(len(frames), -1, 3)
+    rotations = np.ascontiguousarray(frames[:, _ROTATIONS]).reshape(len(frames), -1, 3)
     expression = frames[:, _SLICES["smplx_expr"]]
-    angles = np.sqrt(np.einsum("tji,tji->tj", rotations, rotations))
+    angles = np.sqrt(_dot(rotations, rotations))
     out_of_range = _out_of_range(angles, expression)
     if out_of_range:  # whatever else is odd follows from it
         return (out_of_range,)
@@ -67,6 +67,12 @@ def check(frames: np.ndarray, fps: float) -> tuple[str, ...]:
         *_fast(rotations, angles, fps),
         *_unmoving(rotations, expression),
     )
+
+
+def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Dot products of vectors ``[..., 3]``; for so short ones faster than numpy's own."""
+    products = a * b
+    return products[..., 0] + products[..., 1] + products[..., 2]
 
 
 def _out_of_range(angles: np.ndarray, expression: np.ndarray) -> str | None:
@@ -102,7 +108,7 @@ def _fast(rotations: np.ndarray, angles: np.ndarray, fps: float) -> list[str]:
     real = np.cos(half)
     imaginary = rotations * (np.sin(half) / np.maximum(angles, 1e-8))[..., None]
     product = real[1:] * real[:-1]
-    product += np.einsum("tji,tji->tj", imaginary[1:], imaginary[:-1])
+    product += _dot(imaginary[1:], imaginary[:-1])
     cosine = np.abs(product)  # [T - 1, J], of half the angle between two frames
     limit = min(_FAST_SECOND / fps, _FAST_FRAME)
     often = (cosine < np.cos(limit / 2)).mean(0) > 0.5

@@ -1,7 +1,7 @@
 """Scoring saved predictions alone: our own files, those of the method's public release, and those
 of other tools (`soke.evaluation.other_tools`).
 
-The release writes a pickle a clip into folders ``test_rank_N``, with ``feats_rst`` (generated),
+The release writes one pickle per clip into folders ``test_rank_N``, with ``feats_rst`` (generated),
 ``feats_ref`` (reference) and ``text``; numbers are taken to be denormalised SMPL-X parameters.
 """
 

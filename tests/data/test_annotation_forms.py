@@ -240,6 +240,16 @@ def test_tables_as_spreadsheets_write_them(tmp_path, mark, encoding, before):
     assert clip.text == "sì" and clip.fps is None and not dropped
 
 
+@pytest.mark.parametrize("mark", [",", "\t"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_only_line_ends_end_a_line(tmp_path, mark, end):
+    odd = "one\u2028two\x0bthree\x85four"
+    content = end.join([*LINES, f"good2{{0}}{odd}{{0}}it{{0}}train"]).format(mark)
+    write_arrays(tmp_path / "poses/good2.npy", motion(9))
+    clips, dropped = own(tmp_path, content)
+    assert [clip.text for clip in clips] == ["sì", odd] and not dropped
+
+
 def test_faults_of_a_table_name_their_line(tmp_path):
     content = "\n\n" + "\n".join([*LINES, "bad{0}x{0}it{0}never"]).format(";")
     clips, dropped = own(tmp_path, content)

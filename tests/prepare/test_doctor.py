@@ -22,8 +22,8 @@ def test_a_complete_tokenizer_run_can_start(patient, capsys):
     assert f"python -m train --cfg {patient.folder / 'deto.yaml'} --nodebug" in output
     rows = patient.examine("deto")
     assert stops(rows) == []
-    assert rows["how2sign train"].detail == "3 clips, a pickle a clip"
-    assert rows["phoenix val"].detail == "2 clips, a pickle a clip"
+    assert rows["how2sign train"].detail == "3 clips, one pickle per clip"
+    assert rows["phoenix val"].detail == "2 clips, one pickle per clip"
     assert rows["packed store"].state is State.NOTE and "is empty" in rows["packed store"].detail
     assert rows["tokenizer to test"].state is State.MISSING
     assert "not comparable" in rows["body model"].detail

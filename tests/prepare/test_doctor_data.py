@@ -61,7 +61,7 @@ def test_clips_that_are_left_out_are_counted_by_reason(patient):
     patient.how2sign.annotate(rows)
     row = patient.examine("deto")["how2sign train"]
     assert row.state is State.FOUND
-    assert row.detail == "2 clips, a pickle a clip; left out: 1 30 s or longer, 1 no pose files"
+    assert row.detail == "2 clips, one pickle per clip; left out: 1 30 s or longer, 1 no pose files"
     patient.how2sign.annotate([*rows, ("gone2", "e"), ("gone3", "f")])
     row = patient.examine("deto")["how2sign train"]
     assert row.state is State.NOTE and "are all files there" in row.advice and not row.stops
@@ -85,7 +85,7 @@ def test_damaged_poses_are_found_when_everything_is_read(patient):
     assert patient.examine("deto")["how2sign train"].detail.startswith("3 clips")
     row = patient.examine("deto", "--thorough")["how2sign train"]
     assert row.state is State.NOTE and "train1" in row.detail
-    assert row.detail.startswith(f"2 clips, a pickle a clip, {44 + 52} frames")
+    assert row.detail.startswith(f"2 clips, one pickle per clip, {44 + 52} frames")
     rows = patient.examine("deto", "--thorough", "DATASET.CHECK_POSES=false")
     assert stops(rows) == ["how2sign train"]
     assert training_starts(patient, "deto")
@@ -114,7 +114,7 @@ def test_a_packed_store_is_taken_and_its_damage_found(patient, monkeypatch):
     frames.write_bytes(content[:-4])
     rows = patient.examine("deto")
     assert stops(rows) == ["how2sign train, packed"]
-    assert rows["how2sign train"].detail == "3 clips, a pickle a clip"  # the source is whole
+    assert rows["how2sign train"].detail == "3 clips, one pickle per clip"  # the source is whole
     assert not training_starts(patient, "deto")
     follow(rows["how2sign train, packed"].command, monkeypatch)
     assert stops(patient.examine("deto")) == []

@@ -35,7 +35,7 @@ def test_what_the_doctor_says_mends_the_generator_run(patient, monkeypatch):
         "CORPORA.phoenix.dictionary=null",
     ]
     rows = patient.examine("soke", *words)
-    assert rows["how2sign signs"].detail == "1 signs, a pickle a clip"
+    assert rows["how2sign signs"].detail == "1 signs, one pickle per clip"
     assert stops(rows) == ["dictionary", "mBART folder", "token files"]
     commands = {rows[what].command for what in stops(rows)}
     assert Counter(shlex.split(command)[2] for command in commands) == Counter(

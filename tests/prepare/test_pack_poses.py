@@ -118,7 +118,7 @@ def test_the_loaders_use_shards_where_they_are(work, monkeypatch):
         return {summary.source for summary in clips.summaries}, list(clips), motions
 
     sources, clips, motions = read()
-    assert sources == {"a pickle a clip", ".npz files"}
+    assert sources == {"one pickle per clip", ".npz files"}
     run(work, monkeypatch)
     packed_sources, packed, packed_motions = read()
     assert packed_sources == {"packed store"}
