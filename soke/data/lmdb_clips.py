@@ -82,7 +82,7 @@ def read_record(path: Path, name: str, hands: Hands | None) -> Motion:
         frames=frames,
         form="SignSparK",
         hands="flat",
-        reason="as SignSparK has them",
+        reason="as in SignSparK",
         text=texts.get("translation", ""),
         language=texts.get("language", ""),
         gloss=texts.get("gloss", ""),
