@@ -17,7 +17,7 @@ PARTS = PartTable.from_rows(THREE_PARTS)
 
 
 class FakeClip:
-    corpus, text = "how2sign", "hello"
+    corpus, text, gloss = "how2sign", "hello", "HELLO"
 
     def __init__(self, name, frames):
         self.name, self.frames = name, frames
@@ -120,7 +120,7 @@ def test_augmentation_drops_one_step_a_third_of_the_time(tmp_path):
     write_tokens(token_path(tmp_path, "how2sign", "a"), tokens)
     dataset = TokenDataset([FakeClip("a", None)], tmp_path, PARTS, augment=True, cache=True)
     seen = [dataset[Pick(0, seed)].tokens for seed in range(900)]
-    assert np.array_equal(dataset[0].tokens, tokens)
+    assert np.array_equal(dataset[0].tokens, tokens) and dataset[0].gloss == "HELLO"
     heads = sum(np.array_equal(t, tokens[1:]) for t in seen)
     tails = sum(np.array_equal(t, tokens[:-1]) for t in seen)
     assert 110 < heads < 190 and 110 < tails < 190
