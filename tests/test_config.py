@@ -51,6 +51,13 @@ def test_every_yaml_loads_and_binds(path):
         check_params(node.target, params)
 
 
+@pytest.mark.parametrize(("key", "value"), [("fps", 0), ("hands", "flatt")])
+def test_a_corpus_that_cannot_be_names_its_key(key, value):
+    row = plain(load_config(CONFIGS / "default.yaml").CORPORA.csl)
+    with pytest.raises(ValueError, match=rf"CORPORA\.csl\.{key} is {value!r}"):
+        Corpus(name="csl", **row | {key: value})
+
+
 def test_groups_only_name_known_keys():
     for group in ("data", "parts", "tokenizer", "generator"):
         files = sorted((CONFIGS / group).glob("*.yaml"))

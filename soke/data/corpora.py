@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from soke.data.hands import CONVENTIONS
+
 
 @dataclass(frozen=True)
 class Corpus:
@@ -31,6 +33,14 @@ class Corpus:
     max_seconds: float | None = 30.0  # longer clips are left out
     hands: str = "auto"  # of poses from any tool: flat, relative, or found by how the hands idle
     mend_text: bool = False  # texts whose UTF-8 was read as Latin-1 are put right
+
+    def __post_init__(self) -> None:
+        if not self.fps > 0:
+            raise ValueError(f"CORPORA.{self.name}.fps is {self.fps}; it has to be above 0")
+        if self.hands not in CONVENTIONS:
+            raise ValueError(
+                f"CORPORA.{self.name}.hands is {self.hands!r}; choose from {list(CONVENTIONS)}"
+            )
 
 
 def select_corpora(names: str, table: Mapping[str, Corpus]) -> list[Corpus]:
