@@ -170,9 +170,10 @@ def score_saved_predictions(results, soke):
     )
     # Clips come in another order, hence in other batches, which the last bits of poses follow.
     for key in ("scores", "intervals"):
-        ours, theirs = (pd.json_normalize(run[key]).T[0] for run in (one, other))
+        ours, theirs = (pd.json_normalize(run[key]).T[0].sort_index() for run in (one, other))
         assert list(ours.index) == list(theirs.index) and len(ours) > 20
-        np.testing.assert_allclose(np.stack(ours), np.stack(theirs), rtol=1e-5)
+        values = (np.array(side.tolist(), float) for side in (ours, theirs))
+        np.testing.assert_allclose(*values, rtol=1e-5)
     assert one["checkpoint_sha256"] != other["predictions_sha256"] and not other["baselines"]
 
 
