@@ -30,13 +30,12 @@ def annotation_path(layout: str, root: str | Path, split: str, template: str | N
         for pattern in ([template] if template else row.annotations)
         for name in _split_names(row, split)
     ]
-    found = [match for path in candidates for match in _matches(path)]
+    found = list(dict.fromkeys(match for path in candidates for match in _matches(path)))
     if "*" in candidates[0].name and len(found) > 1:
         names = ", ".join(match.name for match in found)
         raise ValueError(
             f"{found[0].parent} has several data sets ({names}); name one of them with "
-            "CORPORA.<name>.annotation, such as "
-            f"'{candidates[0].parent.relative_to(root).parent}/{{split}}/{found[0].name}'"
+            "CORPORA.<name>.annotation, such as 'lmdb/{split}/CSL-Daily*.lmdb'"
         )
     return next(iter(found), candidates[0])
 
@@ -69,7 +68,8 @@ def check_exists(row: Layout, path: Path, root: Path, split: str, corpus: str) -
     ]
     for file in near[:1]:
         name = next(name for name in names if name in file.name)
-        pattern = file.relative_to(root).as_posix().replace(name, "{split}")
+        inside = file.relative_to(root) if file.is_relative_to(root) else file
+        pattern = inside.as_posix().replace(name, "{split}")
         others = ", ".join(other.name for other in near[:3])
         remedy = f"Found {others}: set CORPORA.{corpus}.annotation='{pattern}' to read it. {remedy}"
     require(path, f"The {split} annotation of {row.title}", remedy)

@@ -146,6 +146,12 @@ def read_annotations(
     entries, message = with_rates(row, root, entries, split)
     if message is not None:
         dropped.note(message)
+    rateless = [entry for entry in entries if isinstance(entry, Row) and entry.fps is None]
+    if row.native_rates and rateless:
+        dropped.note(
+            f"{row.title} {split}: of {len(rateless):,} clips no frame rate is known; they are "
+            f"taken to have {fps:g} frames/s, and play too slowly if they have more"
+        )
     for entry in entries:
         try:
             if isinstance(entry, DataFault):

@@ -35,8 +35,10 @@ class Corpus:
     mend_text: bool = False  # texts whose UTF-8 was read as Latin-1 are put right
 
     def __post_init__(self) -> None:
-        if not self.fps > 0:
-            raise ValueError(f"CORPORA.{self.name}.fps is {self.fps}; it has to be above 0")
+        if not isinstance(self.fps, int | float) or not self.fps > 0:
+            raise ValueError(
+                f"CORPORA.{self.name}.fps is {self.fps}; it has to be a number above 0"
+            )
         if self.hands not in CONVENTIONS:
             raise ValueError(
                 f"CORPORA.{self.name}.hands is {self.hands!r}; choose from {list(CONVENTIONS)}"

@@ -18,6 +18,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+import numpy as np
+
 from soke.unpickling import Unread, safe_load_pickle
 
 
@@ -79,6 +81,9 @@ _UNDECODED = re.compile("[\ud800-\udfff]")
 _LINE_BREAK = re.compile("\r\n|\r|\n")
 #: A field in quotation marks, those inside it doubled.
 _QUOTED = re.compile(r'"((?:[^"]|"")*)"')
+#: Frame rates that a recording can have; a duration of a frame is none of them.
+MIN_RATE = 1.0
+MAX_RATE = 1000.0
 #: Tables of videos name a clip by its file.
 _VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm")
 
@@ -89,7 +94,10 @@ def read_entries(path: Path, columns: Sequence[str] = ("name", "text")) -> Entri
     ``columns`` are the fields that a table must have. Raises ``ValueError`` for a file of no known
     form, and for a table without one of these columns.
     """
-    return [_row_or_fault(record, where) for where, record in _records(path, columns)]
+    if not path.is_file():
+        raise ValueError(f"{path} is not a file: expected the annotation file of a data set")
+    by_split = "split" in columns
+    return [_row_or_fault(record, where, by_split) for where, record in _records(path, columns)]
 
 
 def _records(path: Path, columns: Sequence[str]) -> Iterator[Record]:
@@ -116,7 +124,7 @@ def read_records(path: Path) -> list[Record]:
     if _is_json(start):
         try:
             content = json.loads(path.read_text(encoding="utf-8-sig"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"{path} cannot be read as JSON in UTF-8: {error}") from None
     else:
         content = safe_load_pickle(path)
@@ -245,20 +253,23 @@ def _breaks(record: Mapping[str | None, object]) -> int:
     return sum(len(_LINE_BREAK.findall(value)) for value in values if isinstance(value, str))
 
 
-def _row_or_fault(record: object, where: str) -> Row | DataFault:
+def _row_or_fault(record: object, where: str, by_split: bool) -> Row | DataFault:
     try:
-        return _row(record, where)
+        return _row(record, where, by_split)
     except DataFault as fault:
         return fault
 
 
-def _row(record: object, where: str) -> Row:
-    """What a record says. Raises `DataFault` where it cannot be what its writer meant."""
+def _row(record: object, where: str, by_split: bool) -> Row:
+    """What a record says; ``by_split``: the file holds several splits, and a record says which.
+
+    Raises `DataFault` where it cannot be what its writer meant.
+    """
     if isinstance(record, DataFault):
         raise record
     if not isinstance(record, dict):
         raise DataFault(f"{where}: expected a dict, found {type(record).__name__}")
-    split = _split_name(record, where)
+    split = _split_name(record, where) if by_split else None
     name = _text(record, "name", where)
     text = _text(record, "text", where)
     if name is None or text is None:
@@ -271,8 +282,8 @@ def _row(record: object, where: str) -> Row:
         fps=_rate(record, where),
         seconds=_seconds(record, where),
         split=split,
-        language=_text(record, "language", where),
-        gloss=_text(record, "gloss", where) or "",
+        language=_plain(record, "language") or None,
+        gloss=_UNDECODED.sub("\ufffd", _text(record, "gloss", where) or ""),
         signer=_plain(record, "signer"),
         num_frames=_count(record),
         recording=_plain(record, "recording"),
@@ -293,7 +304,7 @@ def _text(record: Mapping[object, object], field: str, where: str) -> str | None
     value = _value(record, field)
     if isinstance(value, list | tuple) and all(isinstance(word, str) for word in value):
         value = " ".join(value)
-    if value is None:
+    if value is None or (isinstance(value, float) and math.isnan(value)):  # a gap, in pandas
         return None
     if not isinstance(value, str):
         found = value.name if isinstance(value, Unread) else type(value).__name__
@@ -305,13 +316,14 @@ def _text(record: Mapping[object, object], field: str, where: str) -> str | None
 def _plain(record: Mapping[object, object], field: str) -> str:
     """A label that does not have to be there: text or number, else nothing."""
     value = _value(record, field)
-    return str(value).strip() if isinstance(value, str | int) else ""
+    is_label = isinstance(value, str | int | np.integer)
+    return _UNDECODED.sub("\ufffd", str(value).strip()) if is_label else ""
 
 
 def _count(record: Mapping[object, object]) -> int | None:
     value = _value(record, "num_frames")
     try:
-        return int(value) if isinstance(value, str | int) else None
+        return int(value) if isinstance(value, str | int | np.integer) else None
     except ValueError:
         return None
 
@@ -353,6 +365,11 @@ def _rate(record: Mapping[object, object], where: str) -> float | None:
     fps = _number(record, "fps", where)
     if fps is not None and fps <= 0:
         raise DataFault(f"{where}: fps has to be above 0, found {_value(record, 'fps')!r}")
+    if fps is not None and not MIN_RATE <= fps <= MAX_RATE:
+        raise DataFault(
+            f"{where}: fps has to be frames per second, from {MIN_RATE:g} to {MAX_RATE:g}, found "
+            f"{_value(record, 'fps')!r}"
+        )
     return fps
 
 
@@ -369,7 +386,7 @@ def _number(record: Mapping[object, object], field: str, where: str) -> float | 
         return None
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
         name = next(name for name in FIELDS[field] if name in record)

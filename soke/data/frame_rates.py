@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,12 +39,9 @@ def with_rates(
         recordings.items(), "frame rates", len(recordings), disable=len(recordings) < _MANY
     )
     for recording, clips in shown:
-        longest = sorted(clips, key=lambda entry: -entry.seconds)[:_ASKED]
-        counts = [(_number_of_frames(layout, root, split, clip), clip.seconds) for clip in longest]
-        frames = sum(count for count, _ in counts)
-        seconds = sum(duration for count, duration in counts if count)
-        if frames:
-            rates[recording] = min(_CAMERA_RATES, key=lambda rate: abs(rate - frames / seconds))
+        measured = _measured(layout, root, split, clips)
+        if measured is not None:
+            rates[recording] = min(_CAMERA_RATES, key=lambda rate: abs(rate - measured))
     if not rates:
         return entries, None
     found = Counter(dict.fromkeys(rates.values(), 0))
@@ -56,6 +53,22 @@ def with_rates(
         f"the durations there are {listed} frames/s"
     )
     return [_with_rate(entry, rates) for entry in entries], message
+
+
+def _measured(layout: Layout, root: Path, split: str, clips: Sequence[Row]) -> float | None:
+    """Frames per second of the longest clips of a recording that have poses."""
+    frames = 0
+    seconds = 0.0
+    asked = 0
+    for clip in sorted(clips, key=lambda entry: -entry.seconds):
+        count = _number_of_frames(layout, root, split, clip)
+        if count:
+            frames += count
+            seconds += clip.seconds
+            asked += 1
+        if asked == _ASKED:
+            break
+    return frames / seconds if frames else None
 
 
 def _with_rate(entry: Row | DataFault, rates: Mapping[str, float]) -> Row | DataFault:

@@ -40,6 +40,7 @@ class Layout:
     columns: tuple[str, ...] = ("name", "text")  # fields that a table has to have
     split_in_names: bool = False  # names begin with the split's name there
     known_bad: frozenset[str] = frozenset()
+    native_rates: bool = False  # recordings differ in their frame rates
     own: bool = False  # data of the user's own, from any tool
 
     @property
@@ -65,6 +66,7 @@ LAYOUTS: dict[str, Layout] = {
         clip_files=("poses_video_level/{split}/poses/{name}.pkl",),
         frames="{split}/poses/{name}",
         splits=_SPLITS,
+        native_rates=True,
         known_bad=frozenset(f"{name}-rgb_front" for name in _BAD_HOW2SIGN.split()),
     ),
     "csl": Layout(

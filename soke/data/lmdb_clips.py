@@ -46,8 +46,8 @@ def list_records(path: Path) -> Iterator[tuple[str, dict[str, str] | ValueError]
         for name in names:
             try:
                 yield name, _texts(path, name, transaction.get(name.encode()))
-            except ValueError as error:
-                yield name, error
+            except (ValueError, lmdb.Error) as error:
+                yield name, ValueError(f"{path}, clip {name!r}: {error}")
 
 
 def fingerprint(path: Path) -> str:
@@ -73,7 +73,7 @@ def read_record(path: Path, name: str, hands: Hands | None) -> Motion:
             stream: _features(where, arrays, f"{stream}_features", width)
             for stream, width in (("body", 126), ("left", 90), ("right", 90), ("face", 6))
         }
-        segments = arrays.get("segment")
+        segments = _segments(arrays)
     body = streams["body"].copy()
     body[:, : _LOWER_JOINTS * 6] = 0
     frames = join_streams(where, body, streams["left"], streams["right"], streams["face"], hands)
@@ -147,6 +147,14 @@ def _features(where: str, arrays: Mapping[str, np.ndarray], key: str, width: int
     return value
 
 
+def _segments(arrays: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    """The segments of a record; None where they cannot be read, since motion does not need them."""
+    try:
+        return arrays.get("segment")
+    except Exception:
+        return None
+
+
 def _texts(path: Path, name: str, record: bytes | None) -> dict[str, str]:
     """The texts of a record; of those that are objects or numbers nothing is read."""
     texts = {}
@@ -156,21 +164,34 @@ def _texts(path: Path, name: str, record: bytes | None) -> dict[str, str]:
                 value = arrays[key]
             except (KeyError, ValueError):
                 continue
+            except Exception as error:  # a damaged archive can raise almost anything
+                raise ValueError(f"{key!r} cannot be read ({error})") from None
             if value.dtype.kind == "U" and value.size == 1:
                 texts[key] = str(value.item())
     return texts
 
 
 @lru_cache(maxsize=16)
-def _open(path: Path, process: int) -> lmdb.Environment:
+def _open(path: Path) -> lmdb.Environment:
     try:
-        return lmdb.open(
+        environment = lmdb.open(
             str(path), readonly=True, lock=False, subdir=path.is_dir(), readahead=False
         )
+        pages = environment.info()["last_pgno"] + 1
+        size = pages * environment.stat()["psize"]
     except lmdb.Error as error:
         raise ValueError(f"{path} cannot be opened as an LMDB: {error}") from None
+    found = data_file(path).stat().st_size
+    if found < size:  # reading beyond the end of a mapped file ends the process
+        environment.close()
+        raise ValueError(f"{path} is truncated: it has {found:,} bytes of {size:,}; fetch it again")
+    return environment
 
 
 def _opened(path: Path) -> lmdb.Environment:
-    # An environment must not be used in a process that was forked from the one that opened it.
-    return _open(Path(path).resolve(), os.getpid())
+    return _open(Path(path).resolve())
+
+
+# An environment must not be used in a process that was forked from the one that opened it, and
+# there it cannot be opened again while it is open.
+os.register_at_fork(before=_open.cache_clear)

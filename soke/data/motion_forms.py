@@ -71,6 +71,7 @@ _POSES = {
     "smplx_lhand_pose": Place("poses", 165, 75),
     "smplx_rhand_pose": Place("poses", 165, 120),
     "smplx_shape": Place("betas", None),
+    "smplx_expr": Place("expression", None),
 }
 _BEAT = _POSES | {"smplx_expr": Place("expressions", None)}
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from soke.data.entries import MAX_RATE, MIN_RATE
 from soke.data.hands import HANDS, Hands
 from soke.data.motion_forms import ARRAY, FORMS, Form, Place
 from soke.data.rotations import matrices_to_axis_angle
@@ -68,21 +69,26 @@ def read_motion_file(path: str | Path, hands: Hands | None = None) -> Motion:
 def motion_from_content(where: object, content: object, hands: Hands | None = None) -> Motion:
     """`read_motion_file` for what a file holds; ``where`` is what errors call it."""
     content = _as_content(where, content)
+    if "expressions" in content:  # both names are in use
+        content = {"expression": content["expressions"], **content}
     form = _recognise(where, content)
     motion = Motion(
         frames=_join(where, form, content),
         form=form.name,
         hands=form.hands or "relative",
         reason=f"as in {form.name}" if form.hands else AS_CONFIGURED,
-        fps=_rate(content),
+        fps=_rate(where, content),
         text=_text(content, "text"),
         language=_text(content, "language"),
-        tokens=content["tokens"] if isinstance(content.get("tokens"), np.ndarray) else None,
+        tokens=_tokens(content),
         keywords=_words(content, "keywords"),
         missing=_words(content, "missing"),
     )
     if "hand_mean" in content:  # the relaxed hand that the file was written with
-        hands = Hands("auto", tuple(_array(where, "hand_mean", content["hand_mean"]).ravel()))
+        relaxed = _array(where, "hand_mean", content["hand_mean"]).ravel()
+        if relaxed.shape != (90,) or not np.isfinite(relaxed).all():
+            raise ValueError(f"{where}: 'hand_mean' has to be 90 finite numbers")
+        hands = Hands("auto", tuple(relaxed.tolist()))
     if motion.hands == "flat":
         return replace(motion, frames=relative_to(where, hands, motion.frames))
     if form.hands is None and hands is not None:
@@ -115,6 +121,8 @@ def relative_to(where: object, hands: Hands | None, frames: np.ndarray) -> np.nd
 
 def load_content(path: Path) -> object:
     """What a file holds, values by key or an array. Nothing of it is executed."""
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; expected a file with a clip")
     with path.open("rb") as file:
         start = file.read(9)
     if start[:2] == b"PK":
@@ -207,7 +215,7 @@ def _join(where: object, form: Form, content: Content) -> np.ndarray:
     values = {
         parameter: _parameter(where, content[place.key], place, _SIZES[parameter])
         for parameter, place in form.places.items()
-        if place.key in content
+        if place.key in content and not _is_odd_shape(place, parameter, content[place.key])
     }
     lengths = {form.places[parameter].key: len(value) for parameter, value in values.items()}
     length = max(lengths.values())
@@ -229,6 +237,15 @@ def _join(where: object, form: Form, content: Content) -> np.ndarray:
             "to be finite numbers"
         )
     return frames
+
+
+def _is_odd_shape(place: Place, parameter: str, value: object) -> bool:
+    """Whether a value is a signer's shape that cannot be read; none is modelled."""
+    if parameter != "smplx_shape" or place.width is not None:
+        return False
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiu":
+        return True
+    return value.ndim not in (1, 2, 3) or not value.size or not np.isfinite(value).all()
 
 
 def _parameter(where: object, value: object, place: Place, size: int) -> np.ndarray:
@@ -287,14 +304,23 @@ def _shape_message(where: object, place: Place, array: np.ndarray, size: int) ->
     return message
 
 
-def _rate(content: Content) -> float | None:
+def _rate(where: object, content: Content) -> float | None:
     for key in _RATES:
         value = content.get(key)
         if isinstance(value, int | float | np.ndarray | np.generic) and np.size(value) == 1:
             array = np.asarray(value)
-            if array.dtype.kind in "fiu" and np.isfinite(array).all() and array.item() > 0:
-                return float(array.item())
+            if array.dtype.kind in "fiu":
+                return _checked_rate(where, key, float(array.item()))
     return None
+
+
+def _checked_rate(where: object, key: str, rate: float) -> float:
+    if not MIN_RATE <= rate <= MAX_RATE:
+        raise ValueError(
+            f"{where}: {key!r} is {rate:g}; expected frames per second, from {MIN_RATE:g} to "
+            f"{MAX_RATE:g}"
+        )
+    return rate
 
 
 def _text(content: Content, key: str) -> str:
@@ -302,6 +328,12 @@ def _text(content: Content, key: str) -> str:
     if isinstance(value, np.ndarray) and value.size == 1:
         value = value.item()
     return value if isinstance(value, str) else ""
+
+
+def _tokens(content: Content) -> np.ndarray | None:
+    value = content.get("tokens")
+    is_table = isinstance(value, np.ndarray) and value.ndim == 2 and value.dtype.kind in "iu"
+    return value if is_table else None
 
 
 def _words(content: Content, key: str) -> tuple[str, ...]:

@@ -61,7 +61,10 @@ def frame_files(folder: str | Path) -> list[tuple[int, Path]]:
 def read_poses(path: Path, hands: Hands | None = None) -> Motion:
     """The motion of a file with a whole clip, or of a folder of frame files."""
     if path.is_dir() and not is_pose_file(path):
-        return read_frames([file for _, file in frame_files(path)], hands)
+        files = [file for _, file in frame_files(path)]
+        if not files:
+            raise ValueError(f"{path} has no frame files ({', '.join(_FRAME_SUFFIXES)})")
+        return read_frames(files, hands)
     return read_motion_file(path, hands)
 
 

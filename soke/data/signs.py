@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from soke.data.annotation_files import candidates
-from soke.data.annotations import DAMAGED, NO_POSES, SIGNS, Clip, Drops, with_hands
+from soke.data.annotations import DAMAGED, FRAME_RATE, NO_POSES, SIGNS, Clip, Drops, with_hands
 from soke.data.entries import NO_TEXT, DataFault, check_fields, checked_name, read_records
 from soke.data.hands import ANY_HANDS, Hands
 from soke.data.layouts import Layout, layout_named
@@ -25,12 +25,14 @@ def read_isolated_signs(
     path: str | Path,
     corpus: str | None = None,
     hands: Hands | None = None,
+    fps: float = FRAME_RATE,
 ) -> tuple[list[Clip], Drops]:
     """List the usable isolated signs of a JSON or pickled list (``path`` relative to ``root``).
 
     A sign is the frames numbered ``start`` to ``end`` of the recording ``video_file`` or, without
     one, ``name``, in any split; in a file with all frames of a clip they are numbered from 0. A
-    sign with fewer than half of its frames is left out. Its text is its label.
+    sign with fewer than half of its frames is left out. Its text is its label. Signs of an own
+    corpus whose files have another rate than ``fps`` are resampled to it.
 
     Returns the signs and how many were left out, by reason. Raises like `read_annotations`.
     """
@@ -39,7 +41,7 @@ def read_isolated_signs(
     signs, dropped, numbers = [], Drops(), {}
     for where, record in read_records(path):
         try:
-            sign = _isolated_sign(row, root, corpus, record, where)
+            sign = _isolated_sign(row, root, corpus, record, where, fps)
         except DataFault as fault:
             dropped.fault(fault, fault.reason)
             continue
@@ -61,7 +63,9 @@ def read_isolated_signs(
     return with_hands(signs, hands, dropped), dropped
 
 
-def _isolated_sign(row: Layout, root: Path, corpus: str, record: object, where: str) -> Clip | None:
+def _isolated_sign(
+    row: Layout, root: Path, corpus: str, record: object, where: str, fps: float
+) -> Clip | None:
     """One entry of the list, or None where its recording has no poses."""
     fields = {"name": str, "label": str, "start": Real, "end": Real, "video_file": str}
     check_fields(record, fields, where)
@@ -81,7 +85,14 @@ def _isolated_sign(row: Layout, root: Path, corpus: str, record: object, where: 
             for poses in reversed(candidates(row, root, split, candidate)):
                 if poses.exists():
                     return Clip(
-                        name, corpus, label, SIGNS, poses, numbers=numbers, any_tool=row.own
+                        name,
+                        corpus,
+                        label,
+                        SIGNS,
+                        poses,
+                        target_fps=fps,
+                        numbers=numbers,
+                        any_tool=row.own,
                     )
     return None
 

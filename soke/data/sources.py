@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 from soke.data.annotation_files import annotation_path, stronger_splits
@@ -76,9 +77,12 @@ class Source:
 
     def list_clips(self) -> tuple[list[Clip], Drops]:
         """The usable clips and what was left out, see `soke.data.annotations`."""
+        hands = self.hands
+        if self.split != "train":
+            hands = _hands_in_training(replace(self, split="train", signs=None)) or hands
         if self.split == SIGNS:
             return read_isolated_signs(
-                self.layout, self.root, str(self.signs), self.corpus, self.hands
+                self.layout, self.root, str(self.signs), self.corpus, hands, self.fps
             )
         return read_annotations(
             self.layout,
@@ -89,6 +93,21 @@ class Source:
             self.language,
             template=self.template,
             max_seconds=self.max_seconds,
-            hands=self.hands,
+            hands=hands,
             mend_text=self.mend_text,
         )
+
+
+@lru_cache
+def _hands_in_training(source: Source) -> Hands | None:
+    """What the training clips of a corpus tell of its hands, for its other splits; None if nothing.
+
+    A corpus has one convention, whatever a few clips of another split look like.
+    """
+    if source.hands is None or source.hands.convention != "auto" or source.layout == "lmdb":
+        return None
+    try:
+        clips, _ = source.list_clips()
+    except (ValueError, FileNotFoundError):
+        return None
+    return next((clip.hands for clip in clips), None)

@@ -57,7 +57,7 @@ def read_motion(clip: Clip) -> ClipMotion:
     if not len(motion.frames):
         raise ValueError(f"{clip.poses} holds no frame of {clip.name!r}")
     rate = clip.fps or motion.fps or clip.target_fps
-    if not clip.any_tool or clip.numbers is not None or rate == clip.target_fps:
+    if not clip.any_tool or rate == clip.target_fps:
         return ClipMotion(motion.frames, min(rate, clip.target_fps), missing)
     frames = resample(motion.frames, slice(0, SHAPE.start), rate, clip.target_fps)
     return ClipMotion(frames, clip.target_fps, missing, rate)

@@ -8,6 +8,7 @@ other, left and right, both as right hands. Of several draws the first is read.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from soke.data.rotations import mirror_six, resample
 from soke.data.survey import load_motion
 from soke.parts import SHAPE, frames_to_features
 
+log = logging.getLogger(__name__)
+
 #: What a stream is, by its channels.
 _STREAMS = {60: "body", 90: "hand", 56: "face"}
 _KEYS = ("pred_poses", "gt_poses", "lengths", "text", "video_names")
@@ -38,6 +41,7 @@ class Streams:
 
     content: Mapping[str, Mapping[str, np.ndarray]]  # by stream
     path: Path  # that of the body
+    files: tuple[Path, ...]  # of all streams
     hands: Hands
 
     @property
@@ -63,7 +67,13 @@ class Streams:
 
         def stream(name: str, place: int) -> np.ndarray:
             values = self.content[name][key][place]
-            return values.reshape(values.shape[0], -1)[:, :length].T
+            values = values.reshape(values.shape[0], -1)[:, :length].T
+            if not np.isfinite(values).all():
+                raise ValueError(
+                    f"{self.path}, clip {self.names[index]!r}: {key!r} of the {name} holds values "
+                    "that are not finite"
+                )
+            return values
 
         body = np.zeros((length, 126), np.float32)
         body[:, 66:] = stream("body", index)
@@ -90,7 +100,7 @@ def find_streams(folder: Path, hands: Hands) -> Streams | None:
         found = load_content(path)
         if not isinstance(found, dict) or any(key not in found for key in _KEYS):
             continue
-        first = {key: np.asarray(found[key])[0] for key in _KEYS}
+        first = _first_draw(path, found)
         stream = _STREAMS.get(first["pred_poses"].shape[1])
         if stream is None:
             raise ValueError(
@@ -112,7 +122,36 @@ def find_streams(folder: Path, hands: Hands) -> Streams | None:
     for stream, expected in (("hand", [name for name in names for _ in range(2)]), ("face", names)):
         if stream in content and content[stream]["video_names"].tolist() != expected:
             raise ValueError(f"{paths[stream]} has other clips than {paths['body']}")
-    return Streams(content, paths["body"], hands)
+    return Streams(content, paths["body"], tuple(paths.values()), hands)
+
+
+def _first_draw(path: Path, content: Mapping[str, object]) -> dict[str, np.ndarray]:
+    """The first draw of a stream's arrays, checked against each other."""
+    arrays = {key: np.asarray(content[key]) for key in _KEYS}
+    poses = arrays["pred_poses"]
+    wrong = any(value.shape[:2] != poses.shape[:2] for value in arrays.values())
+    if (
+        poses.ndim not in (4, 5)
+        or not poses.size
+        or wrong
+        or arrays["gt_poses"].shape != poses.shape
+    ):
+        shapes = {key: list(value.shape) for key, value in arrays.items()}
+        raise ValueError(
+            f"{path}: the arrays do not fit each other: {shapes}; expected poses [draws, clips, "
+            "channels, (1,) frames], and the others [draws, clips]"
+        )
+    lengths = arrays["lengths"]
+    if lengths.dtype.kind not in "iu" or not (
+        0 < lengths.min() <= lengths.max() <= poses.shape[-1]
+    ):
+        raise ValueError(
+            f"{path}: 'lengths' has to be frames from 1 to {poses.shape[-1]}, found "
+            f"{lengths.min()} to {lengths.max()}"
+        )
+    if poses.dtype.kind != "f" or arrays["gt_poses"].dtype.kind != "f":
+        raise ValueError(f"{path}: 'pred_poses' and 'gt_poses' have to be numbers")
+    return {key: value[0] for key, value in arrays.items()}
 
 
 def _without_language(text: str) -> str:
@@ -128,6 +167,7 @@ def read_motion_prediction(
     A file with another frame rate than the clip's is resampled to it.
     """
     motion = read_motion_file(path, hands)
+    log.info("%s: %s", path, motion.recognised)
     frames = motion.frames
     if motion.fps not in (None, clip.target_fps):
         frames = resample(frames, slice(0, SHAPE.start), motion.fps, clip.target_fps)

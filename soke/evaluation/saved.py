@@ -21,6 +21,7 @@ from soke.data.annotations import Clip
 from soke.data.datasets import LengthLimits
 from soke.data.hands import Hands
 from soke.data.predictions import Prediction, is_prediction, read_prediction
+from soke.data.store import stamp
 from soke.evaluation.other_tools import find_streams, read_motion_prediction
 from soke.evaluation.references import Reference, Signing, System
 from soke.files import MissingAssetError, checksum
@@ -40,6 +41,8 @@ class SavedClip:
     reference: Reference
     path: Path
     read: Callable[[], Prediction]
+    files: tuple[Path, ...]  # all that it is read from
+    version: str = ""  # of a reference that lies in the data set
 
 
 class SavedPredictions:
@@ -97,8 +100,9 @@ class SavedPredictions:
     @property
     def code(self) -> str:
         """SHA-256 of all files together."""
-        paths = sorted({clip.path for clip in self.clips})
-        sums = (f"{checksum(path)} {path.relative_to(self.folder)}" for path in paths)
+        paths = sorted({path for clip in self.clips for path in clip.files})
+        sums = [f"{checksum(path)} {path.relative_to(self.folder)}" for path in paths]
+        sums += [clip.version for clip in self.clips if clip.version]
         return hashlib.sha256("\n".join(sums).encode()).hexdigest()
 
     @property
@@ -147,7 +151,9 @@ class SavedPredictions:
             for index, name in enumerate(streams.names):
                 corpus = self._corpus_of(name, streams.path)
                 read = partial(streams.read, index, corpus)
-                yield SavedClip(Reference(name, corpus, read().text), streams.path, read)
+                yield SavedClip(
+                    Reference(name, corpus, read().text), streams.path, read, streams.files
+                )
             return
         for path in sorted(self.folder.rglob("*")):
             if path.suffix.lower() in _MOTION_SUFFIXES and not path.name.startswith("."):
@@ -165,7 +171,10 @@ class SavedPredictions:
                 )
             clip = self.known[name]
             read = partial(read_motion_prediction, path, clip, self.limits, self.hands)
-            return SavedClip(Reference(clip.name, clip.corpus, clip.text), path, read)
+            version = f"{clip.packing} {clip.rows}" if clip.rows else stamp(clip.poses)
+            return SavedClip(
+                Reference(clip.name, clip.corpus, clip.text), path, read, (path,), version
+            )
         prediction = read_prediction(path)
         if prediction.corpus not in self.corpora:
             raise ValueError(
@@ -173,7 +182,7 @@ class SavedPredictions:
                 f"names {', '.join(self.corpora)}: add it, or keep the file elsewhere"
             )
         reference = Reference(prediction.name, prediction.corpus, prediction.text)
-        return SavedClip(reference, path, partial(read_prediction, path))
+        return SavedClip(reference, path, partial(read_prediction, path), (path,))
 
     def _released(self, path: Path) -> SavedClip:
         inside = path.relative_to(self.folder).parts[:-1]
@@ -184,7 +193,7 @@ class SavedPredictions:
             name = name.removeprefix(f"{corpus}/")
         corpus = corpus or self._corpus_of(name, path)
         read = partial(_read_release, path, name, corpus)
-        return SavedClip(Reference(name, corpus, read().text), path, read)
+        return SavedClip(Reference(name, corpus, read().text), path, read, (path,))
 
     def _corpus_of(self, name: str, path: Path) -> str:
         """The corpus of a clip whose file does not say it."""

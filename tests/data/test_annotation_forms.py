@@ -166,6 +166,69 @@ def test_how2sign_without_a_rate(write_corpus, release):
     assert "no frame rate" in note and "5 at 25 frames/s" in note
 
 
+def test_how2sign_whose_longest_clips_have_no_poses(write_corpus):
+    corpus = write_corpus("how2sign")
+    path = corpus.root / "train/re_aligned/how2sign_realigned_train.csv"
+    path.parent.mkdir(parents=True)
+    path.write_text(realigned([9, 8, 7, 6, 5]))
+    corpus.write_clip("v_4-1-rgb_front", motion(150))
+    (clip,), dropped = read_annotations("how2sign", corpus.root, "train")
+    assert clip.fps == 30 and len(load_motion(clip)) == 120
+    assert dropped == {"no pose files": 4}
+
+
+def test_how2sign_without_rates_or_durations_says_so(write_corpus):
+    corpus = write_corpus("how2sign")
+    annotated(corpus, FORMS["a dict"]("how2sign"))
+    clips, dropped = read_annotations("how2sign", corpus.root, "train")
+    (note,) = dropped.notes
+    assert len(clips) == 2 and "of 2 clips no frame rate is known" in note
+
+
+@pytest.mark.parametrize("layout", FILES)
+def test_fields_that_are_odd_and_not_needed_stop_nothing(write_corpus, layout):
+    content = list_of_dicts(layout)
+    more = {"split": "dev", "language": 3, "gloss": float("nan"), "signer": np.int64(7)}
+    content = [entry | more | {"num_frames": np.int64(12)} for entry in content]
+    corpus = write_corpus(layout)
+    annotated(corpus, compressed(content))
+    clips, dropped = read_annotations(layout, corpus.root, "train")
+    assert not dropped
+    assert {(c.gloss, c.signer, c.num_frames) for c in clips} == {("", "7", 12)}
+
+
+def test_a_gloss_in_another_encoding_can_be_packed(write_corpus):
+    corpus = write_corpus("phoenix")
+    lines = ["name|speaker|orth|translation", "S1|M\xfcller|M\xdcNCHEN|Wetter"]
+    path = corpus.root / "PHOENIX-2014-T.train.corpus.csv"
+    path.parent.mkdir(parents=True)
+    path.write_bytes("\n".join(lines).encode("latin1"))
+    corpus.write_clip("train/S1", motion(9))
+    (clip,), _ = read_annotations("phoenix", corpus.root, "train")
+    assert (clip.gloss, clip.signer) == ("M\ufffdNCHEN", "M\ufffdller")
+    clip.gloss.encode()
+
+
+def test_annotations_that_cannot_be_are_one_message(write_corpus):
+    corpus = write_corpus("csl")
+    for content, message in (
+        (b"[" * 100_000, "cannot be read as JSON"),
+        (json.dumps([{"name": "a", "text": "x", "fps": 10**400}]).encode(), None),
+        (compressed([{"name": "a", "text": "x", "fps": 1e-6}]), None),
+    ):
+        path = annotated(corpus, content)
+        if message is None:
+            _, dropped = read_annotations("csl", corpus.root, "train")
+            assert "fps has to be" in dropped.faults[0]
+            continue
+        with pytest.raises(ValueError, match=message):
+            read_annotations("csl", corpus.root, "train")
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(ValueError, match="is not a file"):
+        read_annotations("csl", corpus.root, "train")
+
+
 def test_a_quoted_tab_is_no_separator(write_corpus):
     corpus = write_corpus("how2sign")
     path = corpus.annotate([])

@@ -258,7 +258,6 @@ def changed(key, value):
         (changed("smplx_body_pose", np.zeros((8, 20, 3))), "'smplx_body_pose' has shape"),
         (changed("smplx_body_pose", np.zeros((4, 2, 63))), "'smplx_body_pose' has shape"),
         (changed("smplx_rhand_pose", np.zeros((7, 45))), "'smplx_rhand_pose': 7"),
-        (changed("smplx_shape", np.zeros(())), r"'smplx_shape' has shape \[\]"),
         (changed("smplx_jaw_pose", np.array({})), "_jaw_pose' holds an array of objects, which is"),
         (changed("smplx_jaw_pose", np.array(["a"] * 3)), "'smplx_jaw_pose' has to be an array"),
         (changed("smplx_lhand_pose", np.full((8, 45), np.nan)), "'smplx_lhand_pose' holds nan"),
@@ -304,6 +303,9 @@ def test_a_value_that_is_not_finite_is_named_with_its_key_and_frame(tmp_path):
         with pytest.raises(ValueError, match=f"'{key}' holds nan in frame 5"):
             read_motion_file(path)
         path = write_arrays(tmp_path / f"{key}.npz", as_library(broken))
+        if key == "smplx_shape":  # by itself it is not needed
+            assert not read_motion_file(path).frames[:, 159:169].any()
+            continue
         with pytest.raises(ValueError, match=f"'{LIBRARY[key]}' holds nan in frame 5"):
             read_motion_file(path)
     assert set(LIBRARY) == {key for key, _ in PARAMETERS}

@@ -4,6 +4,8 @@ One motion in every form: the 179 numbers have to come out the same.
 """
 
 import io
+import json
+import os
 import pickle
 import shutil
 from datetime import datetime
@@ -16,7 +18,13 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from soke.body import STAND_IN
-from soke.data import load_motion, open_shard, read_annotations, survey
+from soke.data import (
+    load_motion,
+    open_shard,
+    read_annotations,
+    read_isolated_signs,
+    survey,
+)
 from soke.data.hands import Hands
 from soke.data.motion_reader import read_motion_file
 from soke.data.packing import pack
@@ -353,6 +361,35 @@ def test_an_lmdb_is_packed_and_may_be_copied(tmp_path):
         open_shard(tmp_path / "store", source("three"))
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_processes_read_an_lmdb_that_was_listed_before(tmp_path, workers):
+    records = {f"c{i}": record() for i in range(6)}
+    write_lmdb(tmp_path / "train/x_train.lmdb", records)
+    clips, dropped = read_annotations("lmdb", tmp_path, "train", fps=25, hands=HANDS)
+    assert survey(clips, dropped, workers).lengths.tolist() == [T] * 6 and not dropped
+    assert len(load_motion(clips[0])) == T  # and so does this process, afterwards
+
+
+def test_a_truncated_lmdb_is_named(tmp_path):
+    path = tmp_path / "train/x_train.lmdb"
+    write_lmdb(path, {f"c{i}": record() for i in range(6)})
+    size = (path / "data.mdb").stat().st_size
+    os.truncate(path / "data.mdb", size // 2)
+    with pytest.raises(ValueError, match=r"x_train\.lmdb is truncated: it has .* bytes of"):
+        read_annotations("lmdb", tmp_path, "train", hands=HANDS)
+
+
+def test_odd_values_of_a_record_spoil_that_record_alone(tmp_path):
+    broken = bytearray(record())
+    at = broken.index("你们好".encode("utf-32-le"))
+    broken[at] ^= 1  # its checksum is wrong now
+    records = {"good": record(segment=np.array([None])), "text": bytes(broken)}
+    write_lmdb(tmp_path / "train/x_train.lmdb", records)
+    clips, dropped = read_annotations("lmdb", tmp_path, "train", fps=25, hands=HANDS)
+    assert [clip.name for clip in clips] == ["good"] and dropped == {"damaged poses": 1}
+    assert "'text'" in dropped.faults[0] and len(load_motion(clips[0])) == T
+
+
 def test_several_data_sets_in_one_folder_need_a_choice(tmp_path):
     for name in ("CSL-Daily", "How2Sign"):
         write_lmdb(tmp_path / f"lmdb/train/{name}_reopt_train.lmdb", {name: record()})
@@ -406,6 +443,55 @@ def test_the_rate_of_a_file_counts_and_clips_are_resampled(tmp_path):
     np.testing.assert_allclose(load_motion(clips[1])[::2][:30], FRAMES, atol=1e-5)
     (note,) = [note for note in dropped.notes if "resampled" in note]
     assert "1 from 12, 1 from 60" in note
+
+
+@pytest.mark.parametrize("rate", [1e-6, 0.0, -25.0, 1e5, np.nan])
+def test_a_rate_that_cannot_be_is_named(tmp_path, rate):
+    npz(released() | {"mocap_frame_rate": np.array(rate)})(tmp_path / "a.npz")
+    with pytest.raises(ValueError, match=r"a\.npz: 'mocap_frame_rate' is .* from 1 to 1000"):
+        read_motion_file(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("name", ["expression", "expressions"])
+def test_expressions_have_two_names(tmp_path, name):
+    content = {"poses": poses(), name: SIGNING["expression"]}
+    for kind in (content, {k: v for k, v in amass().items() if k != "expression"} | content):
+        npz(kind)(tmp_path / "a.npz")
+        frames = read_motion_file(tmp_path / "a.npz", HANDS).frames
+        np.testing.assert_allclose(frames[:, 169:], SIGNING["expression"], atol=1e-5)
+
+
+def test_an_odd_shape_of_the_signer_does_not_matter(tmp_path):
+    for odd in (np.array({}), np.array(1.0), np.full(10, np.nan), np.zeros((T, 0))):
+        npz(library() | {"betas": odd})(tmp_path / "a.npz")
+        assert not read_motion_file(tmp_path / "a.npz").frames[:, 159:169].any()
+
+
+def test_signs_are_cut_by_number_and_then_resampled(tmp_path):
+    (tmp_path / "poses").mkdir()
+    npz(released() | {"fps": np.array(50)})(tmp_path / "poses/rec.npz")
+    entry = {"name": "a", "label": "ciao", "start": 4, "end": 23, "video_file": "rec"}
+    (tmp_path / "signs.json").write_text(json.dumps([entry]))
+    (sign,), _ = read_isolated_signs("table", tmp_path, "signs.json", fps=25)
+    np.testing.assert_allclose(load_motion(sign), FRAMES[4:24:2], atol=1e-5)
+
+
+def test_all_splits_of_a_corpus_have_the_hands_of_training(tmp_path):
+    (tmp_path / "poses").mkdir()
+    flat = FRAMES.copy()
+    flat[:, 66:156] += RELAXED
+    straight = FRAMES.copy()
+    straight[:, 66:156] = 0.01  # flat hands held out straight: alone they look relative
+    rows = ["name,text,language,split,fps"]
+    for name, motion, split in (("a", flat, "train"), ("b", straight, "test")):
+        npy(motion)(tmp_path / f"poses/{name}.npy")
+        rows.append(f"{name},x,it,{split},25")
+    (tmp_path / "clips.csv").write_text("\n".join(rows))
+    for split in ("train", "test"):
+        source = Source("mine", "table", str(tmp_path), split, 25, "it", hands=HANDS)
+        (clip,), _ = source.list_clips()
+        assert clip.hands.convention == "flat"
+        assert source.list_clips()[0][0].split == split
 
 
 @pytest.mark.parametrize("hands", ["flat", "relative"])

@@ -72,7 +72,7 @@ FAULTS = [
     (lambda pose: pose.pop("smplx_rhand_pose"), "'smplx_rhand_pose' is missing"),
     (lambda pose: pose.update(smplx_expr=torch.zeros(4, 10)), "'smplx_expr' holds torch._utils"),
     (lambda pose: pose.update(smplx_jaw_pose=[0.0, 0.0, 0.0]), "'smplx_jaw_pose' has to be"),
-    (lambda pose: pose.update(smplx_shape=np.array(["a"] * 10)), "'smplx_shape' has to be"),
+    (lambda pose: pose.update(smplx_expr=np.array(["a"] * 10)), "'smplx_expr' has to be"),
     (lambda pose: pose.update(smplx_lhand_pose=np.zeros((4, 44))), "'smplx_lhand_pose' has shape"),
     (lambda pose: pose.update(smplx_lhand_pose=np.zeros(())), "'smplx_lhand_pose' has shape"),
     (lambda pose: pose.update(smplx_rhand_pose=np.zeros((3, 45))), "'smplx_rhand_pose': 3"),

@@ -223,6 +223,26 @@ def test_streams_that_do_not_fit_are_named(tmp_path):
         SavedPredictions(tmp_path, ["csl"], hands=HANDS)
 
 
+def test_every_stream_counts_and_has_to_be_whole(tmp_path):
+    clips = [("S1", "a", motion(1), motion(2))]
+    sampled(tmp_path, clips)
+    before = SavedPredictions(tmp_path, ["csl"], hands=HANDS).code
+    for changes, message in (
+        ({"hand": {"pred_poses": np.zeros((2, 2, 90, 24), np.float32)}}, None),
+        ({"body": {"lengths": np.array([[99], [99]])}}, "'lengths' has to be"),
+        ({"body": {"lengths": np.array(3)}}, "do not fit each other"),
+        ({"face": {"pred_poses": np.zeros(3)}}, "do not fit each other"),
+        ({"body": {"pred_poses": np.full((2, 1, 60, 24), np.nan, np.float32)}}, "not finite"),
+    ):
+        sampled(tmp_path, clips, **changes)
+        if message is None:
+            assert SavedPredictions(tmp_path, ["csl"], hands=HANDS).code != before
+            continue
+        with pytest.raises(ValueError, match=message) as error:
+            SavedPredictions(tmp_path, ["csl"], hands=HANDS)
+        assert str(tmp_path) in str(error.value)
+
+
 def test_motion_files_are_compared_with_the_data_set(tmp_path):
     """Files of other tools hold no reference: it is read from the clip of their name."""
     generated, reference = (
