@@ -43,6 +43,7 @@ from soke.data.survey import read_all, survey
 from soke.data.tokens import check_folder, claim_folder
 from soke.files import checksum
 from soke.generator import PromptBuilder, Vocabulary
+from soke.generator.prompts import GLOSS_SLOT
 from soke.parts import Part, PartTable
 from soke.retrieval import KeywordSearch, open_search
 from soke.structures import PoseBatch
@@ -340,6 +341,14 @@ def token_data(config: DictConfig, prompts: PromptBuilder) -> SignDataModule:
         log.warning("%s does not say which tokenizer its tokens come from", folder)
     cache = config.DATASET.CACHE
     train, val = training_clips(config)
+    wants_gloss = any(GLOSS_SLOT in template for template in prompts.templates)
+    if wants_gloss and not any(clip.gloss for clip in train):
+        log.warning(
+            "PROMPTS have %s, and no training clip has a gloss; stores that were packed by an "
+            "earlier version hold none: remove DATASET.PACKED and run `python -m "
+            "prepare.pack_poses` again",
+            GLOSS_SLOT,
+        )
     return _data_module(
         config,
         TokenDataset(train, folder, parts, augment=True, cache=cache),

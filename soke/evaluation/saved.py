@@ -140,7 +140,13 @@ class SavedPredictions:
         return System("references", sign)
 
     def _clips(self) -> Iterator[SavedClip]:
-        """What the folder holds: pickles of the release, streams, or one file per clip."""
+        """What the folder holds: our files, pickles of the release, streams, or motion files."""
+        own = sorted(p for p in self.folder.rglob("*.npz") if not p.name.startswith("."))
+        own = [path for path in own if is_prediction(path)]
+        if own:
+            for path in own:
+                yield self._own(path)
+            return
         ranks = sorted(self.folder.rglob(f"{_RANK_FOLDER}*/**/*.pkl"))
         if ranks:
             for path in ranks:
@@ -157,24 +163,23 @@ class SavedPredictions:
             return
         for path in sorted(self.folder.rglob("*")):
             if path.suffix.lower() in _MOTION_SUFFIXES and not path.name.startswith("."):
-                yield self._single(path)
+                yield self._motion(path)
 
-    def _single(self, path: Path) -> SavedClip:
-        """A file of ours, or a motion file of another tool that is named like its clip."""
-        if not is_prediction(path):
-            name = path.relative_to(self.folder).with_suffix("").as_posix()
-            name = next((n for n in (name, path.stem) if n in self.known), name)
-            if name not in self.known:
-                raise ValueError(
-                    f"{path} holds motion without its reference, and the test split has no clip "
-                    f"{name!r}: name the file like its clip, and have the data set at hand"
-                )
-            clip = self.known[name]
-            read = partial(read_motion_prediction, path, clip, self.limits, self.hands)
-            version = f"{clip.packing} {clip.rows}" if clip.rows else stamp(clip.poses)
-            return SavedClip(
-                Reference(clip.name, clip.corpus, clip.text), path, read, (path,), version
+    def _motion(self, path: Path) -> SavedClip:
+        """A motion file of another tool, named like its clip."""
+        name = path.relative_to(self.folder).with_suffix("").as_posix()
+        name = next((n for n in (name, path.stem) if n in self.known), name)
+        if name not in self.known:
+            raise ValueError(
+                f"{path} holds motion without its reference, and the test split has no clip "
+                f"{name!r}: name the file like its clip, and have the data set at hand"
             )
+        clip = self.known[name]
+        read = partial(read_motion_prediction, path, clip, self.limits, self.hands)
+        version = f"{clip.packing} {clip.rows}" if clip.rows else stamp(clip.poses)
+        return SavedClip(Reference(clip.name, clip.corpus, clip.text), path, read, (path,), version)
+
+    def _own(self, path: Path) -> SavedClip:
         prediction = read_prediction(path)
         if prediction.corpus not in self.corpora:
             raise ValueError(
