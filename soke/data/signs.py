@@ -45,6 +45,9 @@ def read_isolated_signs(
         except DataFault as fault:
             dropped.fault(fault, fault.reason)
             continue
+        except OSError as error:  # such as a name that is too long for a file
+            dropped.fault(DataFault(f"{where}: {error}"), DAMAGED)
+            continue
         if sign is None:
             dropped[NO_POSES] += 1
             continue
@@ -73,7 +76,8 @@ def _isolated_sign(
     if not (math.isfinite(start) and math.isfinite(end)):
         raise DataFault(f"{where}: start and end have to be numbers, found {start}, {end}")
     numbers = (math.ceil(start), math.floor(end))
-    names = [checked_name(name, where)]
+    name = checked_name(name, where)
+    names = [name]
     if not label.strip():
         raise DataFault(f"{where}: {name!r} has no label", NO_TEXT)
     if video_file:

@@ -119,6 +119,15 @@ def test_a_recording_that_cannot_be_read_is_left_out(write_corpus, damage):
     assert str(broken) in dropped.faults[0]
 
 
+def test_a_name_too_long_for_a_file_is_named(write_corpus):
+    corpus = write_corpus("csl")
+    corpus.write_frames("good", motion(6))
+    signs, dropped = listed(corpus, [sign("x" * 300), sign("good")])
+    assert len(signs) == 1
+    (fault,) = dropped.faults
+    assert "signs.json, entry 0: " in fault and "File name too long" in fault
+
+
 def test_a_missing_or_damaged_list_is_named(write_corpus):
     corpus = write_corpus("csl")
     with pytest.raises(
