@@ -104,7 +104,7 @@ def _records(path: Path, columns: Sequence[str]) -> Iterator[Record]:
     with path.open("rb") as file:
         start = file.read(64)
     # A pickle begins with its protocol or, of the oldest ones, with a mark or an empty container.
-    pickled = start[:1] in (b"\x80", b"(", b"}") or start[:2] in (b"\x1f\x8b", b"]q", b"].")
+    pickled = start[:1] in (b"\x80", b"(", b"}", b"]") or start[:2] == b"\x1f\x8b"
     if pickled or _is_json(start):
         return iter(read_records(path))
     return _read_table(path, columns)

@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import unicodedata
+import pickletools
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,9 @@ FORMS = {
     "a list, not compressed": lambda layout: pickle.dumps(list_of_dicts(layout), 2),
     "a list, the oldest protocol": lambda layout: pickle.dumps(dict_of_dicts(layout), 0),
     "a dict": lambda layout: compressed(dict_of_dicts(layout)),
+    "protocol 1, optimised": lambda layout: pickletools.optimize(
+        pickle.dumps(list(dict_of_dicts(layout).values()), 1)
+    ),
     "a dict by video": lambda layout: compressed(dict_of_dicts(layout, ".mp4")),
     "JSON": lambda layout: json.dumps(list(dict_of_dicts(layout).values())).encode(),
     "JSON by name": lambda layout: b"\xef\xbb\xbf" + json.dumps(dict_of_dicts(layout)).encode(),
