@@ -354,11 +354,11 @@ def check_fields(record: object, fields: Mapping[str, type], where: str) -> None
 
 
 def checked_name(name: str, where: str) -> str:
-    """Return a clip name, which becomes part of paths, if it stays inside the data set."""
-    parts = PurePosixPath(name).parts
-    if not parts or ".." in parts or name.startswith("/") or "\\" in name or "\0" in name:
+    """A clip name, which becomes part of paths, if it stays inside the data set; ./b/ is b."""
+    path = PurePosixPath(name)
+    if not path.parts or ".." in path.parts or name.startswith("/") or "\\" in name or "\0" in name:
         raise DataFault(f"{where}: {name!r} is an invalid clip name")
-    return name
+    return str(path)
 
 
 def _rate(record: Mapping[object, object], where: str) -> float | None:

@@ -245,6 +245,12 @@ def test_a_quoted_tab_is_no_separator(write_corpus):
     assert clip.text == 'one\ttwo "three"'
 
 
+def test_names_of_one_file_are_one_name(tmp_path):
+    lines = [*LINES, "./good{0}x{0}it{0}train", "good/{0}y{0}it{0}train"]
+    (clip,), dropped = own(tmp_path, "\n".join(lines).format(","))
+    assert clip.name == "good" and dropped == {"name occurs before": 2}
+
+
 class Attack:
     def __init__(self, marker):
         self.marker = marker
