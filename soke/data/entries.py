@@ -145,7 +145,7 @@ def _read_table(path: Path, columns: Sequence[str]) -> Iterator[Record]:
     Fields are separated by commas, semicolons, tabs or vertical bars, whichever gives the header
     the most known names. Where commas or semicolons separate, a text needs its quotation marks, and
     one that does not close swallows lines. Tabs and bars do not occur in texts, so there each line
-    is read by itself.
+    is read by itself, unless a text in quotation marks goes over several.
     """
     text = _decode(path)
     body = text.lstrip("\n")
@@ -210,17 +210,40 @@ def _check_header(path: Path, names: Sequence[str], columns: Sequence[str]) -> N
 def _read_lines(
     path: Path, text: str, delimiter: str, names: Sequence[str], skipped: int
 ) -> Iterator[tuple[int, int, object]]:
-    for number, line in enumerate(text.split("\n"), start=skipped + 1):
-        if not line.strip():
+    lines, last = text.split("\n"), 0
+    for i, line in enumerate(lines):
+        if i < last or not line.strip():
             continue
+        last = i + 1
         fields = line.split(delimiter)
-        if len(fields) == len(names):
+        several = '"' in line and _over_lines(lines, i, delimiter, len(names))
+        if several:
+            fields, last = several
+        elif len(fields) == len(names):
             # A mark at the beginning of a text need not be closed.
             fields = [_unquoted(field) for field in fields]
         else:
             fields = _split(line, delimiter)
         extra = {None: fields[len(names) :]} if len(fields) > len(names) else {}
-        yield number, number, {**dict.fromkeys(names), **dict(zip(names, fields)), **extra}
+        record = {**dict.fromkeys(names), **dict(zip(names, fields)), **extra}
+        yield skipped + i + 1, skipped + last, record
+
+
+def _over_lines(
+    lines: Sequence[str], first: int, delimiter: str, columns: int
+) -> tuple[list[str], int] | None:
+    """The fields of a row that goes over several lines, and where it ends; None if none does."""
+    rest = (lines[i] + "\n" for i in range(first, len(lines)))
+    reader = csv.reader(rest, delimiter=delimiter, strict=True)
+    try:
+        fields = next(reader)
+    except csv.Error:  # a mark that does not close
+        return None
+    last = first + reader.line_num
+    short = [line.count(delimiter) + 1 < columns for line in lines[first:last]]
+    # A mark in a whole row may belong to its text, and close by chance in another whole row.
+    parted = len(short) > 1 and (all(short[1:]) or all(short[:-1]))
+    return (fields, last) if parted and len(fields) == columns else None
 
 
 def _unquoted(field: str) -> str:

@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import io
 import json
 import os
 import pickle
@@ -243,6 +244,22 @@ def test_a_quoted_tab_is_no_separator(write_corpus):
     corpus.write_clip("a", motion(5))
     (clip,), _ = read_annotations("how2sign", corpus.root, "train")
     assert clip.text == 'one\ttwo "three"'
+
+
+@pytest.mark.parametrize("place", [0, 1, 3])
+def test_a_quoted_line_break_in_a_table_of_tabs_is_named(tmp_path, place):
+    table = [line.format("\t").split("\t") for line in LINES]
+    table = [[row[0], *row[2:]] for row in [table[0], ["bad", *table[1][1:]], table[1]]]
+    for row, text in zip(table, ["text", 'one "x"\n\ntwo', "sì"]):
+        row.insert(place, text)
+    lines = io.StringIO()
+    csv.writer(lines, delimiter="\t").writerows(table)
+    stray = lines.getvalue().splitlines()[-1].replace("good", "good2").replace("sì", '"So')
+    write_arrays(tmp_path / "poses/good2.npy", motion(9))
+    clips, dropped = own(tmp_path, lines.getvalue() + stray)
+    assert [clip.text for clip in clips] == ["sì", '"So']
+    (fault,) = dropped.faults
+    assert "clips.csv, lines 2 to 4: a field goes over several lines" in fault
 
 
 def test_names_of_one_file_are_one_name(tmp_path):
