@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain, product
 from pathlib import Path
 
 from soke.data.entries import DAMAGED, NO_TEXT, DataFault, Entries, Row, checked_name, read_entries
@@ -26,9 +27,9 @@ def annotation_path(layout: str, root: str | Path, split: str, template: str | N
     if split not in row.splits:
         raise ValueError(f"the split {split!r} is unknown; choose one of {sorted(row.splits)}")
     candidates = [
-        Path(root) / pattern.format(split=name)
+        Path(root) / file
         for pattern in ([template] if template else row.annotations)
-        for name in _split_names(row, split)
+        for file in _filled(pattern, _split_names(row, split))
     ]
     found = list(dict.fromkeys(match for path in candidates for match in _matches(path)))
     if "*" in candidates[0].name and len(found) > 1:
@@ -44,6 +45,13 @@ def _split_names(row: Layout, split: str) -> list[str]:
     """What files may call a split, the layout's own name first."""
     names = [row.splits[split]]
     return names if split != "val" else [*names, *({"val", "dev"} - set(names))]
+
+
+def _filled(pattern: str, names: Sequence[str]) -> list[str]:
+    """The pattern with every name in each place of ``{split}``, one name in all places first."""
+    first, *others = pattern.format(split="\0").split("\0")
+    mixes = sorted(product(names, repeat=len(others)), key=lambda mix: len(set(mix)))
+    return [first + "".join(chain(*zip(mix, others))) for mix in mixes]
 
 
 def _matches(path: Path) -> list[Path]:
@@ -67,9 +75,9 @@ def check_exists(row: Layout, path: Path, root: Path, split: str, corpus: str) -
         if not file.name.startswith(".") and file.is_file() and _names_split(file.name, names)
     ]
     for file in near[:1]:
-        name = next(name for name in names if name in file.name)
         inside = file.relative_to(root) if file.is_relative_to(root) else file
-        pattern = inside.as_posix().replace(name, "{split}")
+        words = rf"(?<![^./_-])({'|'.join(names)})(?![^./_-])"
+        pattern = re.sub(words, "{split}", inside.as_posix())
         others = ", ".join(other.name for other in near[:3])
         remedy = f"Found {others}: set CORPORA.{corpus}.annotation='{pattern}' to read it. {remedy}"
     require(path, f"The {split} annotation of {row.title}", remedy)
