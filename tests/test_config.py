@@ -1,4 +1,5 @@
 import inspect
+import re
 from pathlib import Path
 
 import pytest
@@ -51,10 +52,15 @@ def test_every_yaml_loads_and_binds(path):
         check_params(node.target, params)
 
 
-@pytest.mark.parametrize(("key", "value"), [("fps", 0), ("hands", "flatt")])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("fps", 0), ("hands", "flatt")]
+    + [("max_seconds", value) for value in ("30", -1, [30], True, float("nan"))]
+    + [("annotation", value) for value in (3, ["x"], "", "labels.{spilt}")],
+)
 def test_a_corpus_that_cannot_be_names_its_key(key, value):
     row = plain(load_config(CONFIGS / "default.yaml").CORPORA.csl)
-    with pytest.raises(ValueError, match=rf"CORPORA\.csl\.{key} is {value!r}"):
+    with pytest.raises(ValueError, match=re.escape(f"CORPORA.csl.{key} is {value!r}")):
         Corpus(name="csl", **row | {key: value})
 
 

@@ -39,6 +39,21 @@ class Corpus:
             raise ValueError(
                 f"CORPORA.{self.name}.fps is {self.fps}; it has to be a number above 0"
             )
+        longest = self.max_seconds
+        if longest is not None and not (type(longest) in (int, float) and longest > 0):
+            raise ValueError(
+                f"CORPORA.{self.name}.max_seconds is {longest!r}; it has to be a number above 0, "
+                "or null for no limit"
+            )
+        try:
+            usable = self.annotation is None or str.format(self.annotation, split="train")
+        except (TypeError, ValueError, LookupError, AttributeError):
+            usable = False
+        if not usable:
+            raise ValueError(
+                f"CORPORA.{self.name}.annotation is {self.annotation!r}; it has to be a file below "
+                "the root, such as 'labels.{split}', or null"
+            )
         if self.hands not in CONVENTIONS:
             raise ValueError(
                 f"CORPORA.{self.name}.hands is {self.hands!r}; choose from {list(CONVENTIONS)}"
