@@ -26,8 +26,9 @@ _CAUSES = {
     "nothing moves": "Is one frame repeated?",
     "no finger moves": "Are the poses of both hands missing?",
     "all fingers move as one": "Is a hand made of one pose by scaling?",
+    "the jaw never opens": "Are jaw and expression missing?",
 }
-_DEGREES, _BEYOND, _HUGE, _TURNED, _FAST, _FROZEN, _STILL, _AS_ONE = _CAUSES
+_DEGREES, _BEYOND, _HUGE, _TURNED, _FAST, _FROZEN, _STILL, _AS_ONE, _CLOSED = _CAUSES
 
 _TURN = 2 * np.pi
 _NO_ANGLE = 1.5 * 360  # neither radians nor degrees
@@ -127,10 +128,13 @@ def _unmoving(rotations: np.ndarray, expression: np.ndarray) -> list[str]:
         return [f"{_FROZEN}: {len(rotations)} frames"]
     if still[_HANDS["left"]].all() and still[_HANDS["right"]].all():
         return [f"{_STILL}: {len(rotations)} frames"]
-    return [
+    if len(rotations) < _SAMPLE_FRAMES:
+        return []
+    closed = [f"{_CLOSED}: {len(rotations)} frames"] if still[JOINTS.index("jaw")] else []
+    return closed + [
         f"{_AS_ONE}: {side} hand"
         for side, joints in _HANDS.items()
-        if len(rotations) >= _SAMPLE_FRAMES and _as_one(rotations[:, joints], still[joints])
+        if _as_one(rotations[:, joints], still[joints])
     ]
 
 

@@ -75,6 +75,7 @@ ODD = {
     "noisy wrist": (changed(slice(60, 63), noise), "rotation too fast", "left_wrist"),
     "frozen": (np.repeat(waving()[:1], 60, 0), "nothing moves", "60 frames"),
     "no hands": (changed(slice(66, 156), np.zeros_like), "no finger moves", "60 frames"),
+    "no jaw": (changed(slice(156, 159), np.zeros_like), "the jaw never opens", "60 frames"),
     "a hand scaled": (
         changed(LEFT, lambda x: x[:, :1] * np.linspace(-2, 2, 45)),
         "all fingers move as one",
