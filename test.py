@@ -8,6 +8,7 @@ from pathlib import Path
 
 from soke import build, tasks
 from soke.config import parse_command_line
+from soke.data.hands import CONVENTIONS
 from soke.run import run_verb
 
 log = logging.getLogger("test")
@@ -33,17 +34,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--partial", action="store_true", help="with --predictions: some clips may have none"
     )
+    parser.add_argument(
+        "--hands", choices=CONVENTIONS, default="auto", help="those of motion files in DIR"
+    )
 
 
 def main() -> None:
     config, options = parse_command_line(__doc__, add_options)
-    if options.partial and not options.predictions:
-        raise ValueError("--partial is of --predictions DIR, which is not given")
+    if (options.partial or options.hands != "auto") and not options.predictions:
+        raise ValueError("--partial and --hands are of --predictions DIR, which is not given")
     if options.predictions and options.task not in (None, "t2m"):
         raise ValueError(f"--predictions are scored by the task t2m, not by {options.task}")
     build.prepare_process(config)
     if options.predictions:
-        tasks.score_predictions(config, options.predictions, options.partial)
+        tasks.score_predictions(config, options.predictions, options.partial, options.hands)
     else:
         tasks.TASKS[options.task or _TASKS.get(config.TRAIN.STAGE, "t2m")](config)
 

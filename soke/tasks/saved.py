@@ -25,11 +25,15 @@ from soke.tasks.generation import GENERATED, report_scores, scorer_options, tran
 log = logging.getLogger(__name__)
 
 
-def score_predictions(config: DictConfig, folder: Path, incomplete: bool = False) -> None:
+def score_predictions(
+    config: DictConfig, folder: Path, incomplete: bool = False, hands: str = "auto"
+) -> None:
     """Score the predictions below ``folder``: ours, or pickles of the method's release.
 
     Where the test split can be read, every clip of it has to have a prediction unless
     ``incomplete``. With back-translation the tokens of the references are read as well.
+    ``hands`` is the convention of motion files whose form leaves it open.
+
     Raises ``ValueError`` that names the clips which lack one, and as `SavedPredictions` does.
     """
     fabric = build.processes(config)
@@ -37,9 +41,12 @@ def score_predictions(config: DictConfig, folder: Path, incomplete: bool = False
     shared = Counter(clip.name for clip in split)
     known = {clip.name: clip for clip in split if shared[clip.name] == 1}
     body = build.body_model(config).to(fabric.device)
-    hands = Hands("auto", tuple(body.hand_mean.tolist()))
     saved = SavedPredictions(
-        folder, list(build.corpora(config)), known, build.length_limits(config), hands
+        folder,
+        list(build.corpora(config)),
+        known,
+        build.length_limits(config),
+        Hands(hands, tuple(body.hand_mean.tolist())),
     )
     references = saved.references
     names = [(clip.corpus, clip.name) for clip in split]
@@ -55,6 +62,7 @@ def score_predictions(config: DictConfig, folder: Path, incomplete: bool = False
     described = {
         **about(config, body, GENERATED, **translator_files(config)),
         "predictions": str(folder), "predictions_sha256": saved.code,
+        "hands": hands,
     }  # fmt: skip
 
     @torch.inference_mode()

@@ -9,8 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from soke.body.files import locate_body_model, relaxed_hands
+from soke.data.hands import HANDS
 from soke.data.predictions import Prediction, prediction_path, write_prediction
 from soke.run import run_verb
+from tests.data.conftest import as_library, as_parameters, dump, write_arrays
 from tests.helpers import THREE_PARTS
 
 ROOT = Path(__file__).parents[2]
@@ -99,6 +102,17 @@ def test_single_frames_are_scored(verb, tmp_path):
     assert "speed_ratio_rhand" not in found["scores"]["phoenix"]  # one frame has no speed
     assert "frames_per_second" not in found["timing"]  # nothing was generated
     assert [list(run) for run in found["runs"]] == [["scores"]]  # nor is a seed known
+
+
+def test_hands_says_how_motion_files_have_theirs(verb, tmp_path):
+    frames = np.random.default_rng(0).normal(0, 0.2, (40, 179))
+    dump(tmp_path / "no/poses_video_level/a.pkl", as_parameters(frames))
+    dump(tmp_path / "no/csl_clean.test", [{"name": "a", "text": "x"}])
+    frames[:, HANDS] += relaxed_hands(locate_body_model())
+    write_arrays(tmp_path / "made/a.npz", as_library(frames))
+    for hands in ("relative", "flat"):
+        scores = verb("--hands", hands, "DATASET.H2S.DATASET_NAME=csl")["scores"]["csl"]
+        assert (scores["DTW_JPE_hands"] < 1e-3) == (hands == "flat")
 
 
 def test_options_and_names_that_do_not_exist(verb, tmp_path):
