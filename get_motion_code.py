@@ -7,11 +7,11 @@ import logging
 
 from rich.progress import track
 
-from soke import build
-from soke.build.dictionaries import check_dictionaries, write_dictionaries
+from soke import assemble as build
+from soke.assemble.dictionaries import check_dictionaries, write_dictionaries
+from soke.cli.main import run_verb
 from soke.config import parse_command_line
 from soke.data.tokens import token_path, write_tokens
-from soke.run import run_verb
 from soke.tokenizer import encode_batches
 
 log = logging.getLogger("get_motion_code")

@@ -6,10 +6,11 @@ import argparse
 import logging
 from pathlib import Path
 
-from soke import build, tasks
+from soke import assemble as build
+from soke import tasks
+from soke.cli.main import run_verb
 from soke.config import parse_command_line
-from soke.data.hands import CONVENTIONS
-from soke.run import run_verb
+from soke.data.motion.hands import CONVENTIONS
 
 log = logging.getLogger("test")
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from omegaconf import OmegaConf
 
-from soke import build
+from soke import assemble as build
+from soke.cli.main import run_verb
 from soke.config import parse_command_line
 from soke.files import atomic_path
-from soke.run import run_verb
 from soke.training.checkpoints import last_checkpoint
 
 

@@ -11,7 +11,7 @@ import logging
 from pathlib import Path
 
 from soke.blender import FOLDER, PANEL_WIDTH, SAMPLES, draw_meshes, set_up
-from soke.run import run_verb
+from soke.cli.main import run_verb
 from soke.visualization import FRAMINGS
 
 log = logging.getLogger("vis_blender")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from soke import build, codebook_pictures, pictures
+from soke import assemble as build
+from soke.cli import show as pictures
+from soke.cli.main import run_verb
+from soke.cli.show import codebook as codebook_pictures
 from soke.config import parse_command_line
-from soke.data.hands import CONVENTIONS
+from soke.data.motion.hands import CONVENTIONS
 from soke.data.texts import read_texts
-from soke.run import run_verb
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -39,17 +39,17 @@ import numpy as np
 import torch
 
 from benchmarks.measuring import Report, apart, options_of
-from soke import build
+from soke import assemble as build
 from soke.config import check_params, load_config, plain
-from soke.data.annotations import Clip
 from soke.data.clips import Clips, Group
 from soke.data.datasets import LengthLimits, PoseDataset, collate_poses
-from soke.data.module import SignDataModule
+from soke.data.listing.annotations import Clip
+from soke.data.listing.sources import Source
+from soke.data.loader import SignDataModule
 from soke.data.packing import pack
 from soke.data.sampling import TrainingBatches, padding_share
-from soke.data.sources import Source
+from soke.data.scan import load_motion
 from soke.data.store import FRAMES, INDEX, LINES, MANIFEST, VERSION, Shard, shard_folder
-from soke.data.survey import load_motion
 from soke.parts import FEATURE_SIZE, FRAME_SIZE, PARAMETERS, frame_slices
 from soke.tokenizer import reconstruction_loss
 

@@ -21,9 +21,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from soke.cli.main import run_verb
 from soke.config import load_config
 from soke.metrics.sign_reading import error_rate_of
-from soke.run import run_verb
 
 log = logging.getLogger("held_out_letters")
 

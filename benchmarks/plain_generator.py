@@ -22,7 +22,7 @@ from torch import Tensor
 from transformers import MBartConfig
 
 from prepare.small_mbart import kept_ids
-from soke.build import part_table
+from soke.assemble import part_table
 from soke.config import load_config
 from soke.generator import Generator, MultiHeadGenerator, Vocabulary
 from soke.structures import TokenBatch

@@ -33,17 +33,17 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.measuring import Report, apart, options_of, peak_memory, shortest
 from benchmarks.metrics import plain_aligned_distance
-from soke import build
+from soke import assemble as build
+from soke.assemble.models import factories
 from soke.body import BodyModel
 from soke.body.alignment import similarity_align, similarity_errors
-from soke.build.models import factories
 from soke.config import load_config, plain
 from soke.metrics.reconstruction import ReconstructionMetrics
 from soke.parts import FEATURE_SIZE, PartTable
 from soke.structures import PoseBatch, lengths_to_mask
 from soke.tokenizer import PartTokenizer
-from soke.tokenizer.published import TRANSLATION
 from soke.tokenizer.quantizers import CodebookQuantizer
+from soke.tokenizer.released_tokenizer import TRANSLATION
 from soke.training.optimization import configure
 from soke.training.tokenizer_module import TokenizerModule
 from tests.tokenizer.published import Network

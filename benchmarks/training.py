@@ -28,8 +28,8 @@ from transformers import MBartConfig
 from benchmarks.measuring import Report, apart, options_of, peak_memory
 from benchmarks.plain_generator import SIZES, SOURCE, texts, vocabulary
 from benchmarks.tokenizer import new_module, new_tokenizer, pose_batch, start_codebooks
+from soke.assemble.models import factories
 from soke.body import BodyModel
-from soke.build.models import factories
 from soke.config import load_config
 from soke.generator import MultiHeadGenerator
 from soke.structures import TokenBatch

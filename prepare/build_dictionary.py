@@ -16,10 +16,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from soke import build
-from soke.build.dictionaries import write_dictionaries
+from soke import assemble as build
+from soke.assemble.dictionaries import write_dictionaries
+from soke.cli.main import run_verb
 from soke.config import parse_command_line
-from soke.run import run_verb
 
 
 def _options(parser: argparse.ArgumentParser) -> None:

@@ -6,7 +6,7 @@ import logging
 
 from omegaconf import DictConfig
 
-from soke import build
+from soke import assemble as build
 from soke.config import plain
 from soke.generator.prompts import TEXT_SLOT
 from soke.retrieval import clean

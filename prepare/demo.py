@@ -46,7 +46,7 @@ def commands() -> list[tuple[str, str]]:
         ("small mBART", f"prepare.small_mbart --cfg {SOKE}"),
         ("generator: training", training(SOKE, GENERATOR_RUN)),
         ("generator: evaluation", f"test --cfg {SOKE} --nodebug --task t2m"),
-        ("report", "prepare.report results/demo-soke"),
+        ("report", "soke.cli.report results/demo-soke"),
         ("videos: How2Sign layout", f"{show} --demo_dataset how2sign"),
         ("videos: Phoenix layout", f"{show} --demo_dataset phoenix"),
         ("video of a text", f'{show} --text "hello" --lang en'),

@@ -13,14 +13,14 @@ from __future__ import annotations
 import logging
 import sys
 
-from soke import build
+from soke import assemble as build
+from soke.cli.main import run_verb
 from soke.config import parse_command_line
-from soke.data.annotations import SIGNS
 from soke.data.clips import Summary, summary_table, write_summaries
+from soke.data.listing.annotations import SIGNS
 from soke.data.packing import is_packed, pack
 from soke.data.store import Shard, shard_folder
 from soke.parts import FRAME_SIZE
-from soke.run import run_verb
 
 log = logging.getLogger(__name__)
 

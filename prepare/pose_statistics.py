@@ -19,12 +19,12 @@ from pathlib import Path
 from omegaconf import DictConfig
 from rich.progress import track
 
-from soke import build
+from soke import assemble as build
+from soke.cli.main import run_verb
 from soke.config import parse_command_line
-from soke.data.plausibility import Oddities
+from soke.data.motion.plausibility import Oddities
+from soke.data.scan import read_all
 from soke.data.statistics import Moments, save_statistics
-from soke.data.survey import read_all
-from soke.run import run_verb
 
 log = logging.getLogger(__name__)
 

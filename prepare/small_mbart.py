@@ -18,11 +18,12 @@ from pathlib import Path
 import sentencepiece
 
 from prepare import corpus_texts
-from soke import build
+from soke import assemble as build
+from soke.cli.main import run_verb
 from soke.config import parse_command_line
 from soke.files import atomic_path
-from soke.generator.folder import CONFIG, MAPPING
-from soke.generator.pieces import (
+from soke.generator.mbart.folder import CONFIG, MAPPING
+from soke.generator.mbart.text_tokenizer import (
     BOS,
     EOS,
     MBART50_LANGUAGES,
@@ -31,7 +32,6 @@ from soke.generator.pieces import (
     SENTENCEPIECE,
     UNK,
 )
-from soke.run import run_verb
 
 log = logging.getLogger("small_mbart")
 

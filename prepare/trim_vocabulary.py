@@ -26,11 +26,12 @@ import torch
 from transformers import MBartConfig
 
 from prepare import corpus_texts
-from soke import build
+from soke import assemble as build
+from soke.cli.main import run_verb
 from soke.config import parse_command_line
 from soke.files import require
-from soke.generator import folder as folders
-from soke.generator.pieces import (
+from soke.generator.mbart import folder as folders
+from soke.generator.mbart.text_tokenizer import (
     EOS,
     MBART_LANGUAGES,
     SPECIALS,
@@ -38,9 +39,8 @@ from soke.generator.pieces import (
     TextPieces,
     open_pieces,
 )
+from soke.generator.mbart.weights import Weights
 from soke.generator.prompts import TEXT_SLOT
-from soke.generator.weights import Weights
-from soke.run import run_verb
 
 log = logging.getLogger("trim_vocabulary")
 

@@ -11,7 +11,7 @@ __all__ = ["data", "load", "load_tokenizer", "metrics"]
 def __getattr__(name: str) -> object:
     # Deferred, so that importing soke stays instant and touches nothing.
     if name == "load":
-        from soke.api import load
+        from soke.signer import load
 
         return load
     if name == "load_tokenizer":

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from omegaconf import OmegaConf
 
-from soke import build
+from soke import assemble as build
 from soke.config import load_config
 from soke.generator import MultiHeadGenerator, read_config
 from soke.tokenizer import save_safetensors

@@ -91,7 +91,7 @@ def test_streamed_pieces_are_the_motion(signer, block):
 
 
 def test_a_stream_is_ahead_of_the_end(signer, monkeypatch):
-    taken, iterate = [], soke.api.iterate
+    taken, iterate = [], soke.signer.iterate
 
     def counted(*args, **options):
         for step in iterate(*args, **options):
@@ -99,7 +99,7 @@ def test_a_stream_is_ahead_of_the_end(signer, monkeypatch):
             yield step
 
     counted.__signature__ = inspect.signature(iterate)
-    monkeypatch.setattr("soke.api.iterate", counted)
+    monkeypatch.setattr("soke.signer.iterate", counted)
     pieces = signer.stream("the fox", "en", look_ahead=3, block=1, max_steps=30, min_steps=30)
     assert taken == []
     first = next(pieces)

@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 
 import vis_mesh
-from soke import build
+from soke import assemble as build
 from soke.body import BodyModel
-from soke.codebook_pictures import (
+from soke.cli.show.codebook import (
     BAR,
     CELL,
     FADED,

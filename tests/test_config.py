@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig
 
-from soke import build
+from soke import assemble as build
 from soke.config import (
     ConfigError,
     build_row,

@@ -190,11 +190,11 @@ def read_signs_as_text(work, changes):
 
 def compare_and_report(results):
     one, other = results / "demo-soke", results / "saved"
-    table = python("prepare.compare", other, one)
+    table = python("soke.cli.compare", other, one)
     assert "how2sign: " in table and "DTW_PA_JPE_hands" in table
     assert "better" not in table.partition('"better" where')[0]  # equal in every score
     assert (one / "compare-saved.png").exists()
-    python("prepare.report", one)
+    python("soke.cli.report", one)
     page = (one / "report.html").read_text(encoding="utf-8")
     assert "not comparable" in page.lower() and "data:video/mp4" in page
 
@@ -206,7 +206,7 @@ def ask_the_dictionary(work):
 
 
 def export_the_generator(work, soke):
-    python("prepare.export_generator", *soke, "--out", work / "export")
+    python("soke.cli.export_generator", *soke, "--out", work / "export")
     model = MBartForConditionalGeneration.from_pretrained(work / "export")
     rows = json.loads((work / "export" / "rows.json").read_text())
     assert model.get_input_embeddings().num_embeddings == rows["size"]

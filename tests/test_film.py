@@ -7,8 +7,8 @@ import torch
 from PIL import Image
 
 from soke.body import BodyModel
-from soke.film import Look, film
-from soke.visualization.show import ClipToShow, System
+from soke.visualization.clip_video import Look, film
+from soke.visualization.clip_view import ClipToShow, System
 
 
 @pytest.fixture(scope="module")

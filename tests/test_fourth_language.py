@@ -14,7 +14,7 @@ import torch
 
 import get_motion_code
 from prepare import pack_poses, pose_statistics, small_mbart
-from soke import build
+from soke import assemble as build
 from soke.config import ConfigError, load_config
 from soke.data import load_motion, read_annotations
 from soke.data.corpora import corpus_of_language

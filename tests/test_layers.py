@@ -8,12 +8,14 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 #: A module may import from its own level and from those below (smaller numbers).
 LEVELS = {
-    "parts": 0, "structures": 0, "files": 0, "unpickling": 0, "config": 0, "run": 0,
-    "body": 1, "data": 1, "retrieval": 1,
-    "tokenizer": 2, "generator": 2, "metrics": 2, "visualization": 2, "exports": 2, "blender": 2,
-    "training": 3, "evaluation": 3, "film": 3, "viewer": 3,
-    "build": 4, "tasks": 5, "api": 5, "pictures": 6, "codebook_pictures": 6,
-}  # fmt: skip
+    **dict.fromkeys(("parts", "structures", "files", "unpickling", "config"), 0),
+    **dict.fromkeys(("body", "data", "retrieval"), 1),
+    **dict.fromkeys(("tokenizer", "generator", "metrics", "visualization", "exports"), 2),
+    **dict.fromkeys(("blender", "training", "evaluation", "viewer"), 3),
+    **dict.fromkeys(("assemble",), 4),
+    **dict.fromkeys(("signer", "tasks"), 5),
+    **dict.fromkeys(("cli",), 6),
+}
 
 
 def imported_rooms(path: Path) -> set[str]:

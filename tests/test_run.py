@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from soke.run import run_verb
+from soke.cli.main import run_verb
 
 ROOT = Path(__file__).parents[1]
 TRAINING = """
@@ -70,7 +70,9 @@ FORKING = """
 
 def terminated(code, *arguments):
     """What a verb prints that gets SIGTERM when it is ready, and its exit code."""
-    code = f"import sys\n{textwrap.dedent(code)}\nfrom soke.run import run_verb\nrun_verb(main)"
+    code = (
+        f"import sys\n{textwrap.dedent(code)}\nfrom soke.cli.main import run_verb; run_verb(main)"
+    )
     command = [sys.executable, "-c", code, *map(str, arguments)]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT

@@ -1,8 +1,8 @@
 """Exported meshes drawn by Blender, in its own environment."""
 
+from soke.blender.cycles import BlenderRenderer
+from soke.blender.drawing import PANEL_WIDTH, SAMPLES, draw_meshes
 from soke.blender.environment import FOLDER, BlenderError, blender_python, set_up
-from soke.blender.film import PANEL_WIDTH, SAMPLES, draw_meshes
-from soke.blender.renderer import BlenderRenderer
 
 __all__ = [
     "FOLDER",

@@ -13,7 +13,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from soke.data.annotations import Clip
+from soke.data.listing.annotations import Clip
 from soke.files import atomic_path
 
 #: Clips that are squeezed by more than this are worth a warning.

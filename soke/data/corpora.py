@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from soke.data.hands import CONVENTIONS
+from soke.data.motion.hands import CONVENTIONS
 
 
 @dataclass(frozen=True)

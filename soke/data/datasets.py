@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from soke.data.annotations import Clip
 from soke.data.lengths import length_rule
+from soke.data.listing.annotations import Clip
 from soke.data.sampling import draws_of
-from soke.data.survey import load_motion
+from soke.data.scan import load_motion
 from soke.data.tokens import read_tokens, token_path
 from soke.parts import PartTable, frames_to_features
 from soke.structures import PoseBatch, TokenSample, lengths_to_mask

@@ -15,11 +15,11 @@ from pathlib import Path
 
 from rich.progress import track
 
-from soke.data.annotations import DAMAGED, NO_POSES, TOO_SHORT, Clip
-from soke.data.signs import INCOMPLETE
-from soke.data.sources import Source
+from soke.data.listing.annotations import DAMAGED, NO_POSES, TOO_SHORT, Clip
+from soke.data.listing.isolated_signs import INCOMPLETE
+from soke.data.listing.sources import Source
+from soke.data.scan import Reading, read_all
 from soke.data.store import Shard, clip_key, describe, frames_checksum, shard_folder, stamp
-from soke.data.survey import Reading, read_all
 
 log = logging.getLogger(__name__)
 

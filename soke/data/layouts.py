@@ -1,8 +1,8 @@
 """How data sets lie on disk, one row of `LAYOUTS` each.
 
 A row has file names as templates and the rules of the data set. What is done with it is the same
-for all of them: see `soke.data.annotations`. The form of an annotation file does not depend on the
-layout: `soke.data.entries` tells it by the content.
+for all of them: see `soke.data.listing.annotations`. The form of an annotation file does not
+depend on the layout: `soke.data.listing.entries` tells it by the content.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from soke.data.entries import SPLITS
+from soke.data.listing.entries import SPLITS
 
 #: How2Sign clips whose pose fitting failed; each name goes on with ``-rgb_front``.
 _BAD_HOW2SIGN = """

@@ -17,9 +17,9 @@ from pathlib import Path
 import lmdb
 import numpy as np
 
-from soke.data.hands import Hands
-from soke.data.motion_reader import Motion, relative_to
-from soke.data.rotations import six_to_axis_angle
+from soke.data.motion.hands import Hands
+from soke.data.motion.reader import Motion, relative_to
+from soke.data.motion.resampling import six_to_axis_angle
 from soke.parts import FRAME_SIZE, frame_slices
 from soke.unpickling import safe_loads
 

@@ -28,7 +28,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from soke.data.motion_reader import read_motion_file
+from soke.data.motion.reader import read_motion_file
 from soke.files import atomic_path, require
 from soke.parts import features_to_frames, frame_slices, frames_to_features
 
@@ -98,7 +98,7 @@ def read_motion(path: str | Path) -> SignedText:
     """The inverse of `write_motion`, also of motion files of other tools, which say less.
 
     Raises `soke.files.MissingAssetError` when there is no such file, and like
-    `soke.data.motion_reader.read_motion_file`.
+    `soke.data.motion.reader.read_motion_file`.
     """
     path = require(path, "The motion file", "`python -m vis_mesh --text ...` writes such files")
     motion = read_motion_file(path)

@@ -20,10 +20,11 @@ from pathlib import Path
 import numpy as np
 from rich.progress import track
 
-from soke.data.annotations import Clip, Drops
 from soke.data.freshness import out_of_date
-from soke.data.plausibility import Oddities
-from soke.data.sources import Source
+from soke.data.listing.annotations import Clip, Drops
+from soke.data.listing.sources import Source
+from soke.data.motion.plausibility import Oddities
+from soke.data.scan import note_rates, read_all
 from soke.data.store import (
     FRAMES,
     INDEX,
@@ -36,7 +37,6 @@ from soke.data.store import (
     frames_checksum,
     shard_folder,
 )
-from soke.data.survey import note_rates, read_all
 from soke.files import atomic_path, checksum, locked
 from soke.parts import FRAME_SIZE
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from soke.data.hands import Hands
 from soke.data.lmdb_clips import LMDB_SUFFIX
-from soke.data.motion_reader import (
+from soke.data.motion.hands import Hands
+from soke.data.motion.reader import (
     AS_CONFIGURED,
     Motion,
     load_content,

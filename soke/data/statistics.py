@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from soke.data.plausibility import CONSTANT, check_statistics
+from soke.data.motion.plausibility import CONSTANT, check_statistics
 from soke.files import atomic_path, require
 from soke.parts import FRAME_SIZE, frames_to_features
 

@@ -28,8 +28,8 @@ from pathlib import Path
 
 import numpy as np
 
-from soke.data.annotations import Clip, Drops
 from soke.data.clips import Group, Summary
+from soke.data.listing.annotations import Clip, Drops
 from soke.data.lmdb_clips import data_file
 from soke.data.poses import is_pose_file, is_pose_name
 from soke.files import checksum

@@ -17,14 +17,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from soke.data.annotations import Clip
 from soke.data.datasets import LengthLimits
-from soke.data.hands import Hands
+from soke.data.listing.annotations import Clip
 from soke.data.lmdb_clips import join_streams
-from soke.data.motion_reader import load_content, read_motion_file
+from soke.data.motion.hands import Hands
+from soke.data.motion.reader import load_content, read_motion_file
+from soke.data.motion.resampling import mirror_six, resample
 from soke.data.predictions import Prediction
-from soke.data.rotations import mirror_six, resample
-from soke.data.survey import load_motion
+from soke.data.scan import load_motion
 from soke.parts import SHAPE, frames_to_features
 
 log = logging.getLogger(__name__)

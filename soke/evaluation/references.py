@@ -11,7 +11,7 @@ from rapidfuzz.distance import Levenshtein
 from rapidfuzz.process import extractOne
 from torch import Tensor
 
-from soke.data.annotations import Clip
+from soke.data.listing.annotations import Clip
 from soke.structures import Retrieval
 
 

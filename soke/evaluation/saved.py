@@ -17,9 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from soke.data.annotations import Clip
 from soke.data.datasets import LengthLimits
-from soke.data.hands import Hands
+from soke.data.listing.annotations import Clip
+from soke.data.motion.hands import Hands
 from soke.data.predictions import Prediction, is_prediction, read_prediction
 from soke.data.store import stamp
 from soke.evaluation.other_tools import find_streams, read_motion_prediction

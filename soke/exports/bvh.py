@@ -16,7 +16,7 @@ from scipy.spatial.transform import Rotation
 from smplx.joint_names import JOINT_NAMES
 
 from soke.body import BodyModel
-from soke.exports.skeleton import (
+from soke.exports.skeleton_motion import (
     JOINTS,
     checked_fps,
     checked_motion,

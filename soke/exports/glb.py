@@ -15,7 +15,7 @@ import torch
 
 from soke.body import BodyModel
 from soke.exports.gltf_buffer import INDICES, VERTICES, Buffer
-from soke.exports.skeleton import (
+from soke.exports.skeleton_motion import (
     JOINTS,
     checked_fps,
     checked_motion,

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from soke.body import BodyModel
-from soke.exports.skeleton import checked_fps, checked_motion
+from soke.exports.skeleton_motion import checked_fps, checked_motion
 from soke.files import require
 
 ABOUT = "clip.json"

@@ -26,7 +26,7 @@ from pose_format.pose_header import PoseHeader, PoseHeaderComponent, PoseHeaderD
 from smplx.joint_names import JOINT_NAMES
 
 from soke.body import ALL_JOINTS, POINT_SETS, BodyModel
-from soke.exports.skeleton import checked_fps, checked_motion
+from soke.exports.skeleton_motion import checked_fps, checked_motion
 from soke.files import atomic_path
 
 #: Millimetres that are in view; the signer's hands stay within them.

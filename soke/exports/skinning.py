@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from soke.body import BodyModel
-from soke.exports.skeleton import checked_motion, local_rotations, rest_joints
+from soke.exports.skeleton_motion import checked_motion, local_rotations, rest_joints
 
 #: Displacements of an expression smaller than that many metres are left out.
 NOTHING = 1e-5

@@ -1,6 +1,6 @@
 """What all generators share: one embedding table, mBART's layers, a head a part, loss and weights.
 
-How the parts go through the decoder is the matter of the subclasses in `soke.generator.model`.
+How the parts go through the decoder is the matter of the subclasses in `soke.generator.variants`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import MBartConfig, MBartModel
 
-from soke.generator.folder import backbone_state, fill
+from soke.generator.mbart.folder import backbone_state, fill
 from soke.generator.vocabulary import EOS, PAD, Vocabulary
 from soke.structures import TokenBatch
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from soke.data.corpora import Corpus
-from soke.generator.model import framed
 from soke.generator.network import IGNORE, Generator
+from soke.generator.variants import framed
 from soke.generator.vocabulary import EOS, Vocabulary
 from soke.structures import TokenBatch, lengths_to_mask
 

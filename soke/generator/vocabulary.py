@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from soke.files import require
-from soke.generator.folder import REMEDY, read_map_ids
-from soke.generator.pieces import (
+from soke.generator.mbart.folder import REMEDY, read_map_ids
+from soke.generator.mbart.text_tokenizer import (
     BOS,
     EOS,
     MBART_LANGUAGES,

@@ -1,6 +1,6 @@
 """What `python -m test` can do, task by task: assembled objects in, results on disk out.
 
-Like `soke.build` this belongs to the verbs and reads the configuration.
+Like `soke.assemble` this belongs to the verbs and reads the configuration.
 """
 
 from __future__ import annotations

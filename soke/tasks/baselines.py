@@ -10,10 +10,10 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
-from soke import build
-from soke.data.annotations import Clip
+from soke import assemble as build
 from soke.data.datasets import PoseDataset
-from soke.data.survey import load_motion
+from soke.data.listing.annotations import Clip
+from soke.data.scan import load_motion
 from soke.evaluation.references import Reference, Signing, System, nearest_clips, random_clips
 from soke.parts import frames_to_features
 from soke.tokenizer import FRAMES_PER_TOKEN, PartTokenizer

@@ -9,7 +9,7 @@ from pathlib import Path
 import lightning as L
 from omegaconf import DictConfig
 
-from soke import build
+from soke import assemble as build
 from soke.body import BodyModel
 from soke.body.files import STAND_IN
 from soke.config import plain

@@ -13,14 +13,14 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
-from soke import build
+from soke import assemble as build
 from soke.body import BodyModel
 from soke.data.predictions import Prediction, prediction_path, write_prediction
-from soke.data.survey import load_motion
+from soke.data.scan import load_motion
 from soke.evaluation.journal import Journal, Record
+from soke.evaluation.loop import clip_table, score_systems, timing
 from soke.evaluation.references import Reference, Signing, System
 from soke.evaluation.results import write_results
-from soke.evaluation.run import clip_table, score_systems, timing
 from soke.evaluation.scorer import READING_POINTS, ClipScorer, Truth
 from soke.evaluation.summary import intervals, named, over_runs, score_list, summarize
 from soke.files import checksum

@@ -11,12 +11,12 @@ from omegaconf import DictConfig
 from rich.progress import track
 from torch import Tensor
 
-from soke import build
+from soke import assemble as build
 from soke.data.datasets import PoseDataset, collate_poses
 from soke.evaluation.journal import Journal, Record, missing_portions, portions
+from soke.evaluation.loop import clip_table
 from soke.evaluation.references import Reference
 from soke.evaluation.results import write_results
-from soke.evaluation.run import clip_table
 from soke.evaluation.summary import intervals, score_list, summarize
 from soke.metrics.reconstruction import ReconstructionMetrics
 from soke.structures import PoseBatch

@@ -11,11 +11,11 @@ from pathlib import Path
 import torch
 from omegaconf import DictConfig
 
-from soke import build
-from soke.data.annotations import Clip
-from soke.data.hands import Hands
+from soke import assemble as build
+from soke.data.listing.annotations import Clip
+from soke.data.motion.hands import Hands
 from soke.evaluation.journal import Journal, Record
-from soke.evaluation.run import score_systems
+from soke.evaluation.loop import score_systems
 from soke.evaluation.saved import SavedPredictions
 from soke.evaluation.scorer import ClipScorer
 from soke.files import MissingAssetError

@@ -11,12 +11,12 @@ import torch
 from omegaconf import DictConfig
 from rich.progress import track
 
-from soke import build
+from soke import assemble as build
 from soke.data.tokens import check_folder, read_tokens, token_path
 from soke.evaluation.journal import Journal, Record, missing_portions, portions
+from soke.evaluation.loop import clip_table
 from soke.evaluation.references import Reference
 from soke.evaluation.results import write_results
-from soke.evaluation.run import clip_table
 from soke.evaluation.scorer import translation_columns
 from soke.evaluation.summary import intervals, named, score_list, summarize
 from soke.files import checksum, require

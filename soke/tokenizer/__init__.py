@@ -1,12 +1,12 @@
 """Motion to tokens and back, one VQ-VAE a part."""
 
 from soke.tokenizer.checkpoints import load_tokenizer, save_published, save_safetensors
+from soke.tokenizer.codebook_usage import CodebookUse
 from soke.tokenizer.encoding import encode_batches
 from soke.tokenizer.losses import reconstruction_loss
 from soke.tokenizer.network import FRAMES_PER_TOKEN
 from soke.tokenizer.quantizers import PADDING, QUANTIZERS
 from soke.tokenizer.tokenizer import PartTokenizer
-from soke.tokenizer.usage import CodebookUse
 
 __all__ = [
     "FRAMES_PER_TOKEN",

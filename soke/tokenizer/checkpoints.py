@@ -16,7 +16,7 @@ from torch import Tensor
 from soke.files import require
 from soke.parts import FEATURE_SIZE, FRAME_SIZE, PartTable, frames_to_features
 from soke.tokenizer.archive import read_tensors
-from soke.tokenizer.published import from_published, is_published, to_published
+from soke.tokenizer.released_tokenizer import from_published, is_published, to_published
 from soke.tokenizer.tokenizer import PartTokenizer
 
 log = logging.getLogger(__name__)

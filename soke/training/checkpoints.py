@@ -12,7 +12,7 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from torch import nn
 
 from soke.files import MissingAssetError, atomic_path, require
-from soke.generator.published import is_published, load_published, read_checkpoint
+from soke.generator.released_generator import is_published, load_published, read_checkpoint
 
 log = logging.getLogger(__name__)
 

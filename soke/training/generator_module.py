@@ -14,7 +14,7 @@ from soke.metrics.generation import DTW_NAMES, dtw_errors
 from soke.retrieval import RetrievalReport
 from soke.structures import TokenBatch
 from soke.tokenizer import PartTokenizer
-from soke.training.module import TrainingModule
+from soke.training.base_module import TrainingModule
 from soke.training.optimization import OptimizerFactory, SchedulerFactory
 
 Decode = Callable[[Generator, TokenBatch], list[Tensor]]

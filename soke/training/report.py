@@ -13,9 +13,10 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 
-from soke.data.module import SignDataModule
+from soke.data.loader import SignDataModule
 from soke.data.sampling import TrainingBatches, padding_share
 from soke.structures import PoseBatch, TokenBatch
+from soke.training.base_module import TrainingModule
 from soke.training.memory import (
     MEASURED,
     MemoryEstimate,
@@ -23,7 +24,6 @@ from soke.training.memory import (
     bytes_of,
     optimizer_bytes,
 )
-from soke.training.module import TrainingModule
 from soke.training.sharding import ShardedStrategy
 
 log = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from soke.metrics.aggregate import TOTAL
 from soke.metrics.corpus_scores import CorpusScores
 from soke.metrics.text_scores import translation_scores, translation_statistics
 from soke.structures import TokenBatch
-from soke.training.module import TrainingModule
+from soke.training.base_module import TrainingModule
 from soke.training.optimization import OptimizerFactory, SchedulerFactory
 
 Decode = Callable[[SignToText, TokenBatch], list[str]]

@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from soke.structures import PoseBatch, TokenBatch
-from soke.training.module import TrainingModule
+from soke.training.base_module import TrainingModule
 
 #: Over how many records a rate is taken.
 _WINDOW = 5

@@ -12,7 +12,7 @@ from soke.metrics.aggregate import TOTAL, CorpusMean
 from soke.metrics.reconstruction import clip_point_errors
 from soke.structures import PoseBatch, TokenizerOutput
 from soke.tokenizer import FRAMES_PER_TOKEN, CodebookUse, PartTokenizer, reconstruction_loss
-from soke.training.module import TrainingModule
+from soke.training.base_module import TrainingModule
 from soke.training.optimization import OptimizerFactory, SchedulerFactory
 
 

@@ -1,5 +1,5 @@
 """A page that shows signing bodies in any browser, from one file."""
 
-from soke.viewer.writing import write_page
+from soke.viewer.page_writer import write_page
 
 __all__ = ["write_page"]

@@ -18,7 +18,7 @@ from smplx.lbs import batch_rigid_transform, batch_rodrigues
 from torch import Tensor
 
 from soke.body import BodyModel
-from soke.viewer.packing import Block
+from soke.viewer.array_block import Block
 
 TOLERANCE = 1e-4  # metres: no sampled vertex is left further from its place than that, or ...
 RANKS = (4, 8, 16, 24, 32, 48, 64)  # ... so many directions stand for the pose correctives

@@ -3,8 +3,8 @@
 from soke.visualization.backends import BACKENDS, choose_renderer
 from soke.visualization.camera import FRAMINGS, Camera, cameras
 from soke.visualization.captions import find_font, text_strip
-from soke.visualization.clips import LazyClip
-from soke.visualization.layout import VIEWS
+from soke.visualization.lazy_frames import LazyClip
+from soke.visualization.panel_layout import VIEWS
 from soke.visualization.rasterizer import Rasterizer
 from soke.visualization.renderer import Frame, Lighting, Renderer
 from soke.visualization.scene import TINTS, Panel, body_colors, render_clip
@@ -15,7 +15,7 @@ from soke.visualization.video import (
     write_image,
     write_video,
 )
-from soke.visualization.writing import NotWrittenError
+from soke.visualization.write_errors import NotWrittenError
 
 __all__ = [
     "BACKENDS",

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from soke.visualization.backends import choose_renderer
+from soke.visualization.background import PAGE, PALE_INK, Ground, choose_ground, put
 from soke.visualization.camera import Camera, Regions, cameras_of_views
 from soke.visualization.captions import Color, text_strip
-from soke.visualization.clips import LazyClip
-from soke.visualization.ground import PAGE, PALE_INK, Ground, choose_ground, put
-from soke.visualization.layout import GAP, Place, place_views
+from soke.visualization.colors import TINTS, body_colors
+from soke.visualization.lazy_frames import LazyClip
+from soke.visualization.panel_layout import GAP, Place, place_views
 from soke.visualization.renderer import Frame, Lighting, Renderer
-from soke.visualization.tints import TINTS, body_colors
 
 __all__ = ["GAP", "PAGE", "PALE_INK", "TINTS", "Panel", "body_colors", "render_clip"]
 

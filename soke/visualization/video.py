@@ -19,9 +19,9 @@ import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 from PIL import Image
 
-from soke.visualization.ground import put
+from soke.visualization.background import put
 from soke.visualization.renderer import Frame
-from soke.visualization.writing import new_file, new_folder, saying
+from soke.visualization.write_errors import new_file, new_folder, saying
 
 VIDEO_SUFFIXES = (".mp4", ".mov")
 FASTEST_GIF = 50  # frames a second: browsers slow down what is faster

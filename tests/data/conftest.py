@@ -9,7 +9,7 @@ import pytest
 
 from prepare.fingerspelling.build import Settings, build
 from prepare.fingerspelling.languages import LANGUAGES
-from soke.data.sources import Source
+from soke.data.listing.sources import Source
 from soke.parts import PARAMETERS
 
 TABLE_COLUMNS = ("name", "text", "language", "split", "fps")

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 import torch
 
-from soke.data import load_motion, read_annotations, survey
+from soke.data import load_motion, read_annotations
+from soke.data import scan as survey
 from soke.files import MissingAssetError
 from tests.data.conftest import motion, write_arrays
 

@@ -261,7 +261,7 @@ def test_listing_does_not_look_at_every_frame(write_corpus, monkeypatch):
             (folder / f"{i:04d}.pkl").touch()
     dump(corpus.root / "poses_video_level" / "big.pkl", np.zeros(9000))
     corpus.annotate([*rows, ("big", "x")])
-    monkeypatch.setattr("soke.data.annotations.read_poses", None)
+    monkeypatch.setattr("soke.data.listing.annotations.read_poses", None)
     started = time.perf_counter()
     clips, _ = read_annotations("csl", corpus.root, "train")
     assert len(clips) == 301

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from soke.build.data import _text_pattern
+from soke.assemble.data import _text_pattern
 from soke.config import load_config
-from soke.data.annotations import Clip
 from soke.data.clips import OTHER_TEXT, Group, Summary, summary_table
+from soke.data.listing.annotations import Clip
 
 CONFIG = Path(__file__).parents[2] / "configs" / "demo" / "soke.yaml"
 TEXTS = ["Vogel", "haus", "oper", "grüße"]

@@ -8,8 +8,9 @@ import zipfile
 import numpy as np
 import pytest
 
-from soke.data import load_motion, read_annotations, read_isolated_signs, survey
-from soke.data.motion_reader import read_motion_file
+from soke.data import load_motion, read_annotations, read_isolated_signs
+from soke.data import scan as survey
+from soke.data.motion.reader import read_motion_file
 from soke.files import MissingAssetError
 from soke.parts import PARAMETERS
 from tests.data.conftest import (

@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from soke.data.packing import pack
-from soke.data.plausibility import (
+from soke.data.listing.sources import Source
+from soke.data.motion.plausibility import (
     JOINTS,
     Oddities,
     check,
     check_statistics,
     compare_statistics,
 )
-from soke.data.sources import Source
+from soke.data.packing import pack
+from soke.data.scan import read_all
 from soke.data.statistics import Moments, load_statistics, read_statistics, save_statistics
-from soke.data.survey import read_all
 from tests.data.conftest import demo_corpora
 
 ANGLES, LEFT, RIGHT, EXPRESSION = slice(0, 159), slice(66, 111), slice(111, 156), slice(169, 179)

@@ -22,7 +22,7 @@ import torch
 from omegaconf import OmegaConf
 
 from prepare import pack_poses
-from soke import build
+from soke import assemble as build
 from soke.config import load_config
 from soke.data import load_motion
 from soke.parts import PARAMETERS

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from soke import build
+from soke import assemble as build
 from soke.config import load_config
-from soke.data import load_motion, read_annotations, summary_table, survey
-from soke.data.annotations import Drops
-from soke.data.survey import read_all
+from soke.data import load_motion, read_annotations, summary_table
+from soke.data import scan as survey
+from soke.data.listing.annotations import Drops
+from soke.data.scan import read_all
 from tests.data.conftest import as_parameters, dump, motion, snapshot, write_arrays
 
 ROOT = Path(__file__).parents[2]

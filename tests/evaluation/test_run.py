@@ -8,9 +8,9 @@ import torch
 
 from soke.body import BodyModel
 from soke.evaluation.journal import Journal, Record
+from soke.evaluation.loop import clip_table, score_systems, timing
 from soke.evaluation.references import Reference, Signing, System
 from soke.evaluation.results import commit, versions, write_results
-from soke.evaluation.run import clip_table, score_systems, timing
 from soke.evaluation.scorer import ClipScorer
 from soke.evaluation.summary import intervals, named, over_runs, score_list, summarize
 

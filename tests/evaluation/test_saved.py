@@ -10,8 +10,8 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from soke.body import STAND_IN
-from soke.data.annotations import Clip
-from soke.data.hands import Hands
+from soke.data.listing.annotations import Clip
+from soke.data.motion.hands import Hands
 from soke.data.predictions import Prediction, prediction_path, write_prediction
 from soke.evaluation.saved import SavedPredictions
 from soke.files import MissingAssetError

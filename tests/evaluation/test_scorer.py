@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from soke.body import BodyModel
-from soke.data.annotations import Clip
 from soke.data.corpora import Corpus
+from soke.data.listing.annotations import Clip
 from soke.evaluation.references import Reference, Signing, nearest_clips, random_clips
 from soke.evaluation.scorer import ClipScorer
 from soke.evaluation.summary import score_list, summarize

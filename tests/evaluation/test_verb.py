@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from soke.body.files import locate_body_model, relaxed_hands
-from soke.data.hands import HANDS
+from soke.cli.main import run_verb
+from soke.data.motion.hands import HANDS
 from soke.data.predictions import Prediction, prediction_path, write_prediction
-from soke.run import run_verb
 from tests.data.conftest import as_library, as_parameters, dump, write_arrays
 from tests.helpers import THREE_PARTS
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from soke.generator import GENERATORS, generate, generate_samples, iterate
-from soke.generator.stepping import FIRST_STEPS, DecoderWeights, StepDecoder
+from soke.generator.decoding.steps import FIRST_STEPS, DecoderWeights, StepDecoder
 from soke.generator.vocabulary import EOS
 from soke.structures import TokenSample
 from tests.helpers import part_rows, small_generator, token_samples

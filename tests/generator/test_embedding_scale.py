@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from soke import build
+from soke import assemble as build
 from soke.config import load_config
 from soke.generator import GENERATORS, SignToText, generate, translate
 from soke.generator.network import SCALE_EMBEDDING

@@ -8,7 +8,7 @@ import safetensors.torch
 import torch
 
 from soke.generator import MultiHeadGenerator, Vocabulary
-from soke.generator.folder import (
+from soke.generator.mbart.folder import (
     backbone_state,
     new_folder,
     new_rows,
@@ -16,7 +16,7 @@ from soke.generator.folder import (
     read_map_ids,
     read_weights,
 )
-from soke.generator.weights import Weights
+from soke.generator.mbart.weights import Weights
 from soke.parts import PartTable
 from tests.generator.mbart import CODES, full_mbart, processor, save
 from tests.helpers import THREE_PARTS

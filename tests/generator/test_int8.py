@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from soke.generator import GENERATORS, generate, generate_samples, iterate
-from soke.generator.drafting import DraftingDecoder
-from soke.generator.int8 import Int8Linear, int8_weights
-from soke.generator.stepping import FIRST_STEPS, DecoderWeights, StepDecoder
+from soke.generator.decoding.drafting import DraftingDecoder
+from soke.generator.decoding.int8 import Int8Linear, int8_weights
+from soke.generator.decoding.steps import FIRST_STEPS, DecoderWeights, StepDecoder
 from soke.generator.vocabulary import EOS
 from tests.helpers import small_generator, token_samples
 
@@ -146,7 +146,7 @@ def test_tokens_are_those_without_int8(built, monkeypatch, strength):
     model, prompts = built
     if strength:
         guess = noisy(DecoderWeights(model.backbone.decoder, torch.float32), strength)
-        monkeypatch.setattr("soke.generator.decoding.int8_weights", lambda *_: guess)
+        monkeypatch.setattr("soke.generator.decoding.loop.int8_weights", lambda *_: guess)
     clips = token_samples(8)
     lengths = set()
     for least, options in ((30, {}), (2, DRAW)):

@@ -7,7 +7,12 @@ import torch
 from transformers import MBartConfig, MBartForConditionalGeneration
 
 from soke.generator import MultiHeadGenerator, PromptBuilder
-from soke.generator.published import from_published, is_published, load_published, read_checkpoint
+from soke.generator.released_generator import (
+    from_published,
+    is_published,
+    load_published,
+    read_checkpoint,
+)
 from soke.structures import TokenSample
 from tests.generator.mbart import save
 from tests.helpers import small_config, small_generator

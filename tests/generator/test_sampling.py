@@ -7,7 +7,7 @@ import torch
 from scipy.stats import chisquare
 
 from soke.generator import generate
-from soke.generator.sampling import Sampling, filtered
+from soke.generator.decoding.sampling import Sampling, filtered
 from soke.structures import TokenSample
 from tests.helpers import small_generator
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from soke.generator import reference_text, sign_batch, translate
-from soke.generator.decoding import Decoding
+from soke.generator.decoding.loop import Decoding
 from soke.generator.vocabulary import EOS, PAD, UNK
 from tests.generator.mbart import TEXTS, processor
 from tests.generator.test_sign_to_text import small_text_decoder, text_prompts

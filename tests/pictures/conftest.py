@@ -12,7 +12,7 @@ def small(tmp_path_factory):
 
 @pytest.fixture
 def filmed(monkeypatch):
-    """Calls of `soke.film.film`, in place of films."""
+    """Calls of `soke.visualization.clip_video.film`, in place of films."""
     calls = []
 
     def film(body, clip, path, look=None, sheet=None):
@@ -23,6 +23,6 @@ def filmed(monkeypatch):
         calls.append({"path": path, "clip": clip, "look": look})
         return [path, sheet]
 
-    monkeypatch.setattr("soke.api.film", film)
-    monkeypatch.setattr("soke.pictures.output.film", film)
+    monkeypatch.setattr("soke.signer.film", film)
+    monkeypatch.setattr("soke.cli.show.output.film", film)
     return calls

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from soke.cli.show import Output, render_motion, render_tokens
 from soke.config import load_config
 from soke.data.motion_files import SignedText, write_motion
 from soke.data.tokens import write_tokens
 from soke.files import MissingAssetError
 from soke.parts import features_to_frames
-from soke.pictures import Output, render_motion, render_tokens
 from tests.pictures.test_texts import run_verb
 
 

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from soke.cli.show import Output, render_test_clips
 from soke.config import load_config
 from soke.data.predictions import Prediction, prediction_path, read_predictions, write_prediction
 from soke.files import MissingAssetError
-from soke.pictures import Output, render_test_clips
 
 MOTION = np.zeros((4, 133), np.float32)
 

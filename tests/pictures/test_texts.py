@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 import vis_mesh
+from soke.cli.show import Output, render_texts
+from soke.cli.show import typed_texts as texts
 from soke.config import load_config
 from soke.data.motion_files import read_motion
 from soke.data.tokens import read_tokens
-from soke.film import note
 from soke.parts import PartTable
-from soke.pictures import Output, render_texts, texts
+from soke.visualization.clip_video import note
 from tests.helpers import THREE_PARTS
 
 
@@ -74,7 +75,7 @@ def test_a_stopped_run_leaves_whole_files_only(small, tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     config = load_config(small)
-    monkeypatch.setattr("soke.film.render_clip", stopped)
+    monkeypatch.setattr("soke.visualization.clip_video.render_clip", stopped)
     with pytest.raises(KeyboardInterrupt):
         render_texts(config, ["fox"], "en", Output(tmp_path))
     left = sorted(path.name for path in (tmp_path / "text").iterdir())
@@ -102,7 +103,7 @@ def test_file_names_are_safe(text, name):
 
 
 def test_wrong_requests_are_refused_before_anything_is_loaded(small, monkeypatch):
-    monkeypatch.setattr("soke.pictures.texts.build_signer", lambda *_: pytest.fail("loaded"))
+    monkeypatch.setattr("soke.cli.show.typed_texts.build_signer", lambda *_: pytest.fail("loaded"))
     config = load_config(small)
     with pytest.raises(ValueError, match=r"--lang: \['en', 'zh', 'de'\]"):
         render_texts(config, ["fox"], None, Output(Path()))

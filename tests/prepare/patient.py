@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from omegaconf import OmegaConf
 
-from prepare.doctor.__main__ import add_options, examine
-from prepare.doctor.rows import State
-from prepare.doctor.run import Run
-from soke import build
+from soke import assemble as build
+from soke.cli.doctor.__main__ import add_options, examine
+from soke.cli.doctor.rows import State
+from soke.cli.doctor.run import Run
 from soke.config import parse_command_line
 from soke.data.tokens import claim_folder, write_tokens
 from soke.files import checksum

@@ -7,8 +7,8 @@ import torch
 
 import get_motion_code
 from prepare import build_dictionary
-from soke import build
-from soke.build.dictionaries import representative, write_dictionaries
+from soke import assemble as build
+from soke.assemble.dictionaries import representative, write_dictionaries
 from soke.config import load_config
 from soke.files import checksum
 from soke.metrics.medoid import recording_distances

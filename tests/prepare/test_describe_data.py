@@ -10,10 +10,10 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from prepare.describe_data import __main__ as command
-from prepare.describe_data import figures, text_figures
-from prepare.describe_data.charts import COLORS
-from prepare.describe_data.counting import (
+from soke.cli.describe import __main__ as command
+from soke.cli.describe import figures, text_figures
+from soke.cli.describe.charts import COLORS
+from soke.cli.describe.counting import (
     Section,
     characters,
     frame_row,
@@ -22,14 +22,14 @@ from prepare.describe_data.counting import (
     vocabulary_row,
     words,
 )
-from prepare.describe_data.description import describe
-from prepare.describe_data.tables import WIDTH
+from soke.cli.describe.description import describe
+from soke.cli.describe.tables import WIDTH
 from soke.config import load_config
-from soke.data.annotations import NO_POSES, too_long
 from soke.data.clips import Summary
 from soke.data.corpora import Corpus
 from soke.data.datasets import LengthLimits
 from soke.data.lengths import length_rule, thin_frames
+from soke.data.listing.annotations import NO_POSES, too_long
 from soke.data.tokens import token_path, write_tokens
 from soke.generator.vocabulary import UNK
 from tests.data.conftest import CorpusWriter, motion

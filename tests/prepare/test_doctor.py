@@ -8,9 +8,9 @@ import shutil
 
 import pytest
 
-from prepare.doctor.__main__ import add_options, examine, main
-from prepare.doctor.rows import State
-from prepare.doctor.run import Run
+from soke.cli.doctor.__main__ import add_options, examine, main
+from soke.cli.doctor.rows import State
+from soke.cli.doctor.run import Run
 from soke.config import parse_command_line
 from tests.prepare.patient import ROOT, stops, training_starts
 

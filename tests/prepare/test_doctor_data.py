@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from prepare.doctor.__main__ import main
-from prepare.doctor.rows import State
+from soke.cli.doctor.__main__ import main
+from soke.cli.doctor.rows import State
 from tests.data.conftest import motion
 from tests.data.test_plausibility import waving
 from tests.prepare.patient import CSV, follow, gone, spoiled, stops, training_starts

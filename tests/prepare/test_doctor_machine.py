@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from PIL import ImageFont
 
-from prepare.doctor import machine, settings
-from prepare.doctor.rows import State
 from soke.body import STAND_IN
+from soke.cli.doctor import machine, settings
+from soke.cli.doctor.rows import State
 from tests.prepare.patient import stops
 
 

@@ -9,7 +9,7 @@ import torch
 from sentencepiece import sentencepiece_model_pb2
 from transformers import MBartForConditionalGeneration
 
-from prepare.doctor.rows import State
+from soke.cli.doctor.rows import State
 from soke.files import checksum
 from soke.generator.vocabulary import MBART_LANGUAGES
 from tests.helpers import THREE_PARTS, small_config, small_generator

@@ -7,8 +7,8 @@ import subprocess
 
 from rich.console import Console
 
-from prepare.doctor import table
-from prepare.doctor.rows import Row, State
+from soke.cli.doctor import table
+from soke.cli.doctor.rows import Row, State
 
 
 def test_a_command_that_is_broken_into_lines_is_the_same_for_a_shell():

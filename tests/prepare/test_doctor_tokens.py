@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import torch
 
-from prepare.doctor.rows import State
+from soke.cli.doctor.rows import State
 from soke.data.tokens import write_tokens
 from soke.files import checksum
 from soke.parts import PartTable

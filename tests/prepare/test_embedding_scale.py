@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from prepare.embedding_scale import main
-from soke import build
+from soke import assemble as build
+from soke.cli.embedding_scale import main
 from soke.config import load_config
 from soke.data.tokens import token_path, write_tokens
+from soke.generator.mbart.weights import Weights
 from soke.generator.network import SCALE_EMBEDDING
-from soke.generator.weights import Weights
 from soke.structures import TokenSample
 from tests.prepare.patient import SPLITS
 

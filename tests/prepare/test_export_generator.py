@@ -6,11 +6,11 @@ import pytest
 import torch
 from transformers import MBartForConditionalGeneration
 
-from prepare.export_generator import export, main
-from soke import build
+from soke import assemble as build
+from soke.cli.export_generator import export, main
 from soke.config import load_config
 from soke.generator import GENERATORS, MultiHeadGenerator, Vocabulary, read_config
-from soke.generator.published import load_published, read_checkpoint
+from soke.generator.released_generator import load_published, read_checkpoint
 from soke.structures import TokenSample
 from soke.training.checkpoints import load_weights
 from tests.helpers import small_generator

@@ -10,10 +10,10 @@ import pytest
 from omegaconf import OmegaConf
 
 from prepare import pack_poses
-from soke import build
+from soke import assemble as build
+from soke.cli.main import run_verb
 from soke.config import load_config
 from soke.data import load_motion
-from soke.run import run_verb
 from tests.data.conftest import CorpusWriter, as_parameters, dump, motion, snapshot
 
 ROOT = Path(__file__).parents[2]

@@ -6,8 +6,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
 
-from prepare import plot_run as module
-from prepare.plot_run import curves, plot_run, read_scalars
+from soke.cli import plot as module
+from soke.cli.plot import curves, plot_run, read_scalars
 from soke.files import MissingAssetError
 
 

@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from prepare.report import __main__ as command
-from prepare.report import charts, videos
-from prepare.report.clips import chosen_clips
-from prepare.report.page import build_page
-from prepare.results import read_results
+from soke.cli.report import __main__ as command
+from soke.cli.report import charts, videos
+from soke.cli.report.clips import chosen_clips
+from soke.cli.report.page import build_page
+from soke.cli.run_results import read_results
 from tests.prepare.made_up_results import write_made_up_prediction, write_made_up_results
 
 HOSTILE = (

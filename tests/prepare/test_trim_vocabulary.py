@@ -9,7 +9,7 @@ from transformers import MBartConfig, MBartForConditionalGeneration, MBartModel
 
 from prepare.trim_vocabulary import choose, count_pieces, main, read_texts, trim
 from soke.generator import Vocabulary
-from soke.generator.pieces import open_pieces
+from soke.generator.mbart.text_tokenizer import open_pieces
 from soke.generator.vocabulary import UNK
 from soke.parts import PartTable
 from tests.generator.mbart import (

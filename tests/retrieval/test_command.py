@@ -1,7 +1,7 @@
 import pytest
 
+from soke.cli.retrieve import main
 from soke.config import SCHEMA
-from soke.retrieval.__main__ import main
 from tests.retrieval.dictionaries import SHARED, dictionary
 
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from soke import build
+from soke import assemble as build
 from soke.body import BodyModel
 from soke.config import load_config
 from soke.training.generator_module import GeneratorModule

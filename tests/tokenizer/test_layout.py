@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soke.structures import lengths_to_mask
-from soke.tokenizer import PADDING, layout
-from soke.tokenizer.layout import GAP, Layout
+from soke.tokenizer import PADDING
+from soke.tokenizer import batch_layout as layout
+from soke.tokenizer.batch_layout import GAP, Layout
 from tests.tokenizer.models import clips_of, padded, tokenizer_of, train_step
 
 #: Frames of clips so unequal that padding costs more than gaps.

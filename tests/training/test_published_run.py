@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from soke import build
+from soke import assemble as build
 from soke.config import load_config
 from soke.generator import MultiHeadGenerator, generate, read_config
-from soke.generator.weights import Weights
+from soke.generator.mbart.weights import Weights
 from soke.structures import TokenSample
 from soke.training.checkpoints import load_weights
 from tests.runs import small_run

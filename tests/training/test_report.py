@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from soke import build
+from soke import assemble as build
 from soke.structures import Keyword, Retrieval
 from soke.training.memory import MemoryEstimate, live_bytes, optimizer_bytes
 from soke.training.report import describe_parameters, estimate, longest_clip

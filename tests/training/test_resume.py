@@ -17,7 +17,7 @@ import torch
 from soke.body import STAND_IN, BodyModel
 from soke.data.clips import Clips, Group, Summary
 from soke.data.datasets import LengthLimits, PoseDataset, TokenDataset, collate_poses
-from soke.data.module import SignDataModule
+from soke.data.loader import SignDataModule
 from soke.data.tokens import token_path, write_tokens
 from soke.generator import PromptBuilder, generate
 from soke.training.callbacks import EpochSeed, checkpoint_callbacks
@@ -35,8 +35,9 @@ SCHEDULER = partial(WarmupCosine, warmup_steps=2, eta_min=0.0)
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory):
     """Eleven clips of 40 to 90 frames."""
-    from soke.data import read_annotations, survey
-    from soke.data.annotations import Drops
+    from soke.data import read_annotations
+    from soke.data import scan as survey
+    from soke.data.listing.annotations import Drops
 
     corpus = CorpusWriter("csl", tmp_path_factory.mktemp("csl"))
     rows = [(f"clip{i}", "the quick brown fox") for i in range(11)]

@@ -1,4 +1,4 @@
-"""What the configuration switches on in a training, through `soke.build.trainer`."""
+"""What the configuration switches on in a training, through `soke.assemble.trainer`."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,7 +7,7 @@ import pytest
 import torch
 from lightning.pytorch.strategies import DDPStrategy
 
-from soke import build
+from soke import assemble as build
 from soke.config import ConfigError, load_config
 from tests.helpers import token_samples
 from tests.training.test_resume import (

@@ -9,10 +9,10 @@ import pytest
 import sacrebleu
 import torch
 
-from soke import build
+from soke import assemble as build
 from soke.config import load_config
 from soke.data.datasets import TokenDataset
-from soke.data.module import SignDataModule
+from soke.data.loader import SignDataModule
 from soke.data.tokens import token_path, write_tokens
 from soke.generator import SignToText, translate
 from soke.generator.vocabulary import EOS

@@ -3,7 +3,7 @@
 import numpy as np
 
 from soke.visualization import TINTS
-from soke.visualization.show import ClipToShow, System
+from soke.visualization.clip_view import ClipToShow, System
 
 PARTS = ("body", "left_hand", "right_hand")
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from soke.viewer.packing import Block, unpack
+from soke.viewer.array_block import Block, unpack
 from soke.viewer.skin import TOLERANCE, PageSkin, principal_directions
 from tests.viewer.clips import waving
 

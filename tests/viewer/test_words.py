@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from soke.viewer.words import marked
+from soke.viewer.word_positions import marked
 
 
 def test_words_are_found_whole_and_in_any_case():

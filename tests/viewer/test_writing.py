@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from soke.viewer import write_page
-from soke.viewer.packing import unpack
+from soke.viewer.array_block import unpack
 from soke.visualization import FRAMINGS
 from tests.viewer.clips import clip, waving
 

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from soke.visualization import write_video
-from soke.visualization.originals import beside, find_original, original_frames
+from soke.visualization.source_video import beside, find_original, original_frames
 
 
 def grey(value, size=(32, 48)):

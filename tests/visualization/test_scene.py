@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from soke.visualization import Lighting, Panel, body_colors, render_clip, write_video
-from soke.visualization.ground import put
+from soke.visualization.background import put
 from tests.visualization.meshes import join, sphere
 
 

@@ -114,7 +114,7 @@ def test_poses_that_come_later_are_missed_for_no_other_reason(corpus, store, cha
 def test_a_source_that_is_all_there_is_not_listed_again(corpus, store, monkeypatch):
     corpus.annotate([(name, "text") for name in NAMES[:7]])
     packed(store, corpus.source())
-    monkeypatch.setattr("soke.data.sources.read_annotations", None)
+    monkeypatch.setattr("soke.data.listing.sources.read_annotations", None)
     assert len(open_shard(store, corpus.source())) == 7
 
 

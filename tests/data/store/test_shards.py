@@ -12,10 +12,10 @@ import torch
 from torch.utils.data import DataLoader
 
 from soke.data import load_motion
-from soke.data.annotations import SIGNS
 from soke.data.clips import Clips
 from soke.data.datasets import LengthLimits, PoseDataset, collate_poses
 from soke.data.freshness import open_shard
+from soke.data.listing.annotations import SIGNS
 from soke.data.packing import is_packed, pack
 from soke.data.store import FRAMES, INDEX, LINES, MANIFEST
 from tests.data.conftest import motion, snapshot

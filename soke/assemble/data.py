@@ -1,0 +1,359 @@
+"""Corpora, clips, data sets and loaders, as the configuration says."""
+
+from __future__ import annotations
+
+import logging
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
+from omegaconf import DictConfig
+from torch.utils.data import DataLoader, Dataset
+
+from soke.assemble.process import run_directory
+from soke.body import locate_body_model
+from soke.body.files import relaxed_hands
+from soke.config import DEBUG_CLIPS, build_row, plain
+from soke.data.clips import (
+    OTHER_TEXT,
+    Clips,
+    Group,
+    Summary,
+    describe_sources,
+    squeezed,
+    summary_table,
+    write_summaries,
+)
+from soke.data.corpora import Corpus, select_corpora
+from soke.data.datasets import LengthLimits, PoseDataset, TokenDataset, collate_poses
+from soke.data.freshness import open_shard
+from soke.data.layouts import layout_named
+from soke.data.listing.annotations import SIGNS, Clip, Drops
+from soke.data.listing.sources import Source
+from soke.data.loader import Collate, SignDataModule
+from soke.data.motion.hands import Hands
+from soke.data.motion.plausibility import compare_statistics
+from soke.data.scan import read_all, survey
+from soke.data.statistics import read_statistics
+from soke.data.store import Shard
+from soke.data.tokens import check_folder, claim_folder
+from soke.files import checksum
+from soke.generator import PromptBuilder, Vocabulary
+from soke.generator.prompts import GLOSS_SLOT
+from soke.parts import Part, PartTable
+from soke.retrieval import KeywordSearch, open_search
+from soke.structures import PoseBatch
+from soke.tokenizer import PartTokenizer
+
+log = logging.getLogger(__name__)
+
+#: Clips that are compared with the statistics of the poses.
+_SAMPLE = 20
+
+
+def part_table(config: DictConfig) -> PartTable:
+    rows = plain(config.PARTS)
+    for i, row in enumerate(rows):
+        build_row(Part, row, f"PARTS[{i}]")
+    return PartTable.from_rows(rows)
+
+
+def corpora(config: DictConfig) -> dict[str, Corpus]:
+    """The corpora that ``DATASET_NAME`` names."""
+    table = corpus_table(config)
+    chosen = select_corpora(config.DATASET.H2S.DATASET_NAME, table)
+    return {corpus.name: corpus for corpus in chosen}
+
+
+def corpus_table(config: DictConfig) -> dict[str, Corpus]:
+    """All rows of ``CORPORA``.
+
+    Raises ``ValueError`` when a corpus has isolated signs and no dictionary of its own to write.
+    """
+    table = {
+        name: build_row(Corpus, {"name": name, **row}, f"CORPORA.{name}")
+        for name, row in plain(config.CORPORA).items()
+    }
+    for name, corpus in table.items():
+        shared = [o for o, other in table.items() if other.dictionary == corpus.dictionary]
+        if corpus.signs is not None and corpus.dictionary is None:
+            raise ValueError(
+                f"CORPORA.{name} has isolated signs; name the dictionary that they become"
+            )
+        if corpus.signs is not None and shared != [name]:
+            raise ValueError(
+                f"CORPORA.{name} has isolated signs of its own, so its dictionary must not be "
+                f"shared: {shared} all name {corpus.dictionary}"
+            )
+    return table
+
+
+def clip_source(config: DictConfig, corpus: Corpus, split: str) -> Source:
+    """Where a corpus has the clips of a split, or its isolated signs, and how they are read."""
+    hands = None
+    if layout_named(corpus.layout).own:
+        body = locate_body_model(config.BODY.MODEL_DIR)
+        hands = Hands(corpus.hands, relaxed_hands(body))
+    return Source(
+        corpus=corpus.name,
+        layout=corpus.layout,
+        root=corpus.root,
+        split=split,
+        fps=corpus.fps,
+        language=corpus.language,
+        signs=corpus.signs if split == SIGNS else None,
+        template=corpus.annotation,
+        max_seconds=corpus.max_seconds,
+        hands=hands,
+        mend_text=corpus.mend_text,
+    )
+
+
+def read_clips(config: DictConfig, split: str) -> Clips:
+    """The clips of a split over all chosen corpora; a debug run takes the first few."""
+    clips = Clips([_read_group(config, corpus, split) for corpus in corpora(config).values()])
+    if not clips:
+        table = summary_table(clips.summaries)
+        raise ValueError(f"no clip of the split {split!r} can be used:\n{table}")
+    return clips
+
+
+def read_signs(config: DictConfig, corpus: Corpus) -> Clips:
+    """The isolated signs of a corpus, or none where it lists none."""
+    return Clips([] if corpus.signs is None else [_read_group(config, corpus, SIGNS)])
+
+
+def open_packed(config: DictConfig, source: Source) -> Shard | None:
+    """The shard that training reads in place of a source; raises like `open_shard`."""
+    data = config.DATASET
+    return open_shard(data.PACKED, source, data.CHECK_POSES, config.TRAIN.NUM_WORKERS)
+
+
+def list_or_open(config: DictConfig, source: Source) -> tuple[Sequence[Clip], Drops]:
+    """The clips of a source: from the packed store where there is one, else as they lie on disk."""
+    shard = open_packed(config, source)
+    return source.list_clips() if shard is None else (shard, shard.dropped)
+
+
+def _read_group(config: DictConfig, corpus: Corpus, split: str) -> Group:
+    """The clips of one split with what is known of them.
+
+    Those of a packed store were read when it was made. Others are read now, unless ``CHECK_POSES``
+    forbids it.
+    """
+    clips, dropped = list_or_open(config, clip_source(config, corpus, split))
+    first = DEBUG_CLIPS if config.DEBUG else None
+    pattern = None if split == SIGNS else _text_pattern(config)
+    if isinstance(clips, Shard):
+        return _with_squeezed(config, clips.group().with_text(pattern).first(first))
+    if pattern is not None:
+        everything, clips = clips, [clip for clip in clips if pattern.search(clip.text)]
+        dropped[OTHER_TEXT] += len(everything) - len(clips)
+    clips = clips[:first]
+    where = describe_sources(clips)
+    if not config.DATASET.CHECK_POSES:
+        counts = Summary(corpus.name, split, where, len(clips), dict(dropped))
+        told = replace(counts, faults=tuple(dropped.faults), notes=tuple(dropped.notes))
+        return Group(clips, None, told)
+    found = survey(clips, dropped, config.TRAIN.NUM_WORKERS)
+    summary = Summary(
+        corpus=corpus.name,
+        split=split,
+        source=where,
+        kept=len(found.clips),
+        dropped=dict(dropped),
+        frames=int(found.lengths.sum()),
+        gaps=found.gaps,
+        missing=found.missing,
+        faults=tuple(dropped.faults),
+        notes=tuple(dropped.notes),
+    )
+    return _with_squeezed(config, Group(found.clips, found.lengths, summary))
+
+
+def _with_squeezed(config: DictConfig, group: Group) -> Group:
+    """A group whose summary names clips that the length rule plays much too fast."""
+    message = squeezed(group.clips, group.lengths, config.DATASET.H2S.MAX_MOTION_LEN)
+    if message is None:
+        return group
+    log.warning("%s %s: %s", group.summary.corpus, group.summary.split, message)
+    notes = (*group.summary.notes, message)
+    return Group(group.clips, group.lengths, replace(group.summary, notes=notes))
+
+
+def _text_pattern(config: DictConfig) -> re.Pattern[str] | None:
+    if config.DATASET.TEXTS is None:
+        return None
+    try:
+        return re.compile(config.DATASET.TEXTS, re.IGNORECASE)
+    except re.error as error:
+        raise ValueError(
+            f"DATASET.TEXTS={config.DATASET.TEXTS!r} is no regular expression: {error}"
+        ) from None
+
+
+@rank_zero_only
+def report_data(folder: str | Path, *clips: Clips) -> None:
+    """Log what was kept and left out, by reason, and write it to ``data.txt`` and ``data.json``."""
+    summaries = [summary for some in clips for summary in some.summaries]
+    log.info("\n%s", summary_table(summaries))
+    write_summaries(folder, summaries)
+
+
+def length_limits(config: DictConfig) -> LengthLimits:
+    h2s = config.DATASET.H2S
+    return LengthLimits(h2s.MIN_MOTION_LEN, h2s.MAX_MOTION_LEN, h2s.UNIT_LEN)
+
+
+def pose_dataset(
+    config: DictConfig, clips: Sequence[Clip], tokenizer: PartTokenizer, crop: int | None = None
+) -> PoseDataset:
+    """Clips normalised by the tokenizer's own statistics, with which it also gives poses back."""
+    mean, std = tokenizer.mean.cpu(), tokenizer.std.cpu()
+    return PoseDataset(clips, length_limits(config), mean, std, crop, config.DATASET.CACHE)
+
+
+def pose_loader(dataset: PoseDataset, batch_size: int, num_workers: int) -> DataLoader[PoseBatch]:
+    """Batches in the order of the data set."""
+    return DataLoader(dataset, batch_size, collate_fn=collate_poses, num_workers=num_workers)
+
+
+def odd_statistics(config: DictConfig, clips: Sequence[Clip]) -> tuple[str, ...]:
+    """How a sample of training clips differs from the configured statistics of the poses."""
+    places = np.linspace(0, len(clips) - 1, min(len(clips), _SAMPLE), dtype=int)
+    readings = read_all([clips[int(i)] for i in places])
+    motions = [reading.frames for reading in readings if reading.fault is None]
+    h2s = config.DATASET.H2S
+    mean, std = read_statistics(h2s.MEAN_PATH, h2s.STD_PATH)
+    return compare_statistics(motions, mean.numpy(), std.numpy())
+
+
+@rank_zero_only
+def _warn_of_statistics(config: DictConfig, clips: Sequence[Clip]) -> None:
+    paths = config.DATASET.H2S.MEAN_PATH, config.DATASET.H2S.STD_PATH
+    if config.TRAIN.PRETRAINED or not all(Path(path).exists() for path in paths):
+        return  # trained weights bring statistics of their own
+    for message in odd_statistics(config, clips):
+        log.warning("%s and %s: %s; are they of other poses?", *paths, message)
+
+
+def training_clips(config: DictConfig) -> tuple[Clips, Clips]:
+    """The clips of training and of validation, reported to the run directory."""
+    train, val = read_clips(config, config.TRAIN.SPLIT), read_clips(config, config.EVAL.SPLIT)
+    report_data(run_directory(config), train, val)
+    return train, val
+
+
+def _data_module(
+    config: DictConfig,
+    train: Dataset,
+    val: Dataset,
+    collate_train: Collate,
+    collate_val: Collate,
+    lengths: np.ndarray | None,
+) -> SignDataModule:
+    """``lengths`` are frames of the training clips before the length rule."""
+    if not config.TRAIN.GROUP_BY_LENGTH:
+        lengths = None
+    return SignDataModule(
+        train, val, collate_train, collate_val, config.TRAIN.BATCH_SIZE, config.EVAL.BATCH_SIZE,
+        config.TRAIN.NUM_WORKERS, config.EVAL.NUM_WORKERS,
+        None if lengths is None else length_limits(config).sizes(lengths), config.SEED_VALUE,
+    )  # fmt: skip
+
+
+def pose_data(config: DictConfig, tokenizer: PartTokenizer) -> SignDataModule:
+    """Batches of motion for the tokenizer."""
+    train, val = training_clips(config)
+    _warn_of_statistics(config, train)
+    crop, lengths = config.TRAIN.CROP_FRAMES, train.lengths
+    if crop is not None and lengths is not None:
+        lengths = lengths.clip(max=crop)
+    datasets = pose_dataset(config, train, tokenizer, crop), pose_dataset(config, val, tokenizer)
+    return _data_module(config, *datasets, collate_poses, collate_poses, lengths)
+
+
+def code_folder(config: DictConfig) -> Path:
+    return Path(config.DATASET.H2S.ROOT) / config.DATASET.CODE_PATH
+
+
+def claim_code_folder(config: DictConfig, tokenizer: PartTokenizer, clear: bool = False) -> None:
+    """Note in the token files' folder which tokenizer they come from; empty it first if asked to.
+
+    Raises ``ValueError`` when tokens of another tokenizer are there.
+    """
+    folder = code_folder(config)
+    if clear:
+        shutil.rmtree(folder, ignore_errors=True)
+    statistics = {"mean": tokenizer.mean.tolist(), "std": tokenizer.std.tolist()}
+    code = checksum(config.TRAIN.PRETRAINED_VAE)
+    claim_folder(folder, code, tokenizer.parts, statistics)
+
+
+def vocabulary(config: DictConfig) -> Vocabulary:
+    """The rows of the mBART folder, of the languages and of the parts' codes."""
+    generator = config.model.generator
+    return Vocabulary(
+        generator.folder,
+        part_table(config),
+        text_languages=[corpus.text_language for corpus in corpora(config).values()],
+        sign_languages=[corpus.sign_language for corpus in corpus_table(config).values()],
+        part_languages=generator.decoder == "part",
+    )
+
+
+def text_builder(config: DictConfig) -> PromptBuilder:
+    """What makes batches for the text decoder: texts as they are, without retrieved signs."""
+    nothing, longest = KeywordSearch({}), config.model.generator.max_source
+    return PromptBuilder(vocabulary(config), corpora(config), nothing, longest)
+
+
+def prompt_builder(config: DictConfig) -> PromptBuilder:
+    """Vocabulary, dictionaries and templates; ``.vocabulary`` is what the generator needs."""
+    parts, chosen = part_table(config), corpora(config)
+    settings, checkpoint = config.RETRIEVAL, Path(config.TRAIN.PRETRAINED_VAE)
+    search = open_search(
+        chosen.values(),
+        corpus_table(config).values(),
+        parts,
+        settings.MAX_KEYWORDS,
+        settings.MAX_TOKENS,
+        settings.SPELL_UNKNOWN,
+        settings.MODE,
+        settings.KEYWORDS_DIR,
+        checksum(checkpoint) if checkpoint.exists() and not config.DEBUG else None,
+    )
+    stage = config.TRAIN.STAGE if config.TRAIN.STAGE in config.PROMPTS else "lm_pretrain"
+    templates = plain(config.PROMPTS[stage])
+    return PromptBuilder(
+        vocabulary(config), chosen, search, config.model.generator.max_source, templates,
+        config.TRAIN.HIDE_TEXT, config.TRAIN.HIDE_SIGNS, config.TRAIN.SWAP_CODES,
+    )  # fmt: skip
+
+
+def token_data(config: DictConfig, prompts: PromptBuilder) -> SignDataModule:
+    folder, parts = code_folder(config), part_table(config)
+    if not check_folder(folder, checksum(config.TRAIN.PRETRAINED_VAE), parts):
+        log.warning("%s does not say which tokenizer its tokens come from", folder)
+    cache = config.DATASET.CACHE
+    train, val = training_clips(config)
+    wants_gloss = any(GLOSS_SLOT in template for template in prompts.templates)
+    if wants_gloss and not any(clip.gloss for clip in train):
+        log.warning(
+            "PROMPTS have %s, and no training clip has a gloss; stores that were packed by an "
+            "earlier version hold none: remove DATASET.PACKED and run `python -m "
+            "prepare.pack_poses` again",
+            GLOSS_SLOT,
+        )
+    return _data_module(
+        config,
+        TokenDataset(train, folder, parts, augment=True, cache=cache),
+        TokenDataset(val, folder, parts, cache=cache),
+        prompts,
+        prompts,
+        train.lengths,
+    )

@@ -1,0 +1,154 @@
+"""Sign dictionaries from the isolated signs of the corpora, through the tokenizer.
+
+`get_motion_code` and `prepare.build_dictionary` both write them. The code is here since this is the
+one level that sees the configuration, the clips, the tokenizer and the body at once.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from omegaconf import DictConfig
+
+from soke.assemble.data import corpora, part_table, pose_dataset, pose_loader, read_signs
+from soke.assemble.models import body_model
+from soke.body import BodyModel
+from soke.data.corpora import Corpus
+from soke.files import checksum
+from soke.metrics.medoid import medoid, recording_distances
+from soke.retrieval import SignDictionary, check_origin, check_replaceable, write_dictionary
+from soke.retrieval.dictionary import entry_words
+from soke.retrieval.manifest import read_manifest
+from soke.tokenizer import PartTokenizer, encode_batches
+
+log = logging.getLogger(__name__)
+
+
+def check_dictionaries(config: DictConfig, replace: bool = False) -> list[Corpus]:
+    """The corpora whose dictionary `write_dictionaries` writes.
+
+    A trial run (``DEBUG``) leaves the dictionary of a real run alone. Raises ``ValueError`` where
+    one that the tokenizer of ``TRAIN.PRETRAINED_VAE`` did not make would be written over, unless
+    ``replace``.
+    """
+    wanted = [corpus for corpus in corpora(config).values() if corpus.signs is not None]
+    if config.DEBUG:
+        wanted = [corpus for corpus in wanted if not _is_real(corpus.dictionary)]
+    if wanted and not replace:
+        code, parts = checksum(config.TRAIN.PRETRAINED_VAE), part_table(config)
+        for corpus in wanted:
+            check_replaceable(corpus.dictionary, code, parts)
+    return wanted
+
+
+def write_dictionaries(
+    config: DictConfig,
+    tokenizer: PartTokenizer,
+    device: torch.device | str = "cpu",
+    replace: bool = False,
+    merge: Iterable[str | Path] = (),
+) -> list[Path]:
+    """Write the dictionary of every corpus that lists isolated signs; which files were written.
+
+    ``tokenizer`` is that of ``TRAIN.PRETRAINED_VAE``. ``merge`` are further dictionary files of the
+    same tokenizer: their entries are added where a corpus has none of its own.
+
+    Raises like `check_dictionaries`, before anything is read, and ``ValueError`` where a dictionary
+    to be merged comes from another tokenizer.
+    """
+    wanted, code = check_dictionaries(config, replace), checksum(config.TRAIN.PRETRAINED_VAE)
+    others = [_to_merge(path, code, tokenizer) for path in merge]
+    body = cache(lambda: body_model(config).to(device))
+    written = []
+    for corpus in wanted:
+        entries, about = _from_signs(config, corpus, tokenizer, device, body)
+        if not len(entries):
+            log.warning("%s has no usable isolated sign: no dictionary is written", corpus.name)
+            continue
+        own = len(entries)
+        for other in others:
+            entries = entries.merged(other)
+        about = {"corpus": corpus.name, "debug": config.DEBUG, **about}
+        about["merged"] = len(entries) - own
+        write_dictionary(corpus.dictionary, entries, tokenizer.parts, code, about, replace)
+        log.info(
+            "%s: %d signs of %d recordings (%d words have several), %d entries from other "
+            "dictionaries", corpus.dictionary, own, about["recordings"], len(about["chosen"]),
+            about["merged"],
+        )  # fmt: skip
+        written.append(Path(corpus.dictionary))
+    return written
+
+
+def _is_real(dictionary: str) -> bool:
+    """Whether a trial run has to leave a dictionary alone."""
+    if not Path(dictionary).exists() or (read_manifest(dictionary) or {}).get("debug"):
+        return False
+    log.info("%s is there: a trial run leaves it alone", dictionary)
+    return True
+
+
+def _to_merge(path: str | Path, code: str, tokenizer: PartTokenizer) -> SignDictionary:
+    dictionary = SignDictionary.load(path, tokenizer.parts)
+    if not check_origin(path, code, tokenizer.parts):
+        log.warning("%s does not say which tokenizer its tokens come from", path)
+    return dictionary
+
+
+def _from_signs(
+    config: DictConfig,
+    corpus: Corpus,
+    tokenizer: PartTokenizer,
+    device: torch.device | str,
+    body: Callable[[], BodyModel],
+) -> tuple[SignDictionary, dict[str, object]]:
+    """The dictionary of a corpus's isolated signs, and what its manifest says of them."""
+    signs = read_signs(config, corpus)
+    if not len(signs):
+        return SignDictionary({}), {}
+    loader = pose_loader(
+        pose_dataset(config, signs, tokenizer), config.TEST.BATCH_SIZE, config.TEST.NUM_WORKERS
+    )
+    recordings = [tokens for _, _, tokens in encode_batches(tokenizer, loader, device)]
+    entries, chosen = {}, {}
+    for word, places in _by_word([sign.text for sign in signs]).items():
+        best = 0
+        if len(places) > 1:
+            best = representative([recordings[i] for i in places], tokenizer, body())
+            chosen[word] = signs[places[best]].name
+        entries[word] = recordings[places[best]]
+    about = {"recordings": len(recordings), "chosen": chosen}
+    return SignDictionary(entries, f"isolated signs of {corpus.name}"), about
+
+
+def _by_word(labels: Sequence[str]) -> Mapping[str, list[int]]:
+    """Which recordings show a word, by its first spelling; case makes no difference."""
+    first: dict[tuple[str, ...] | str, str] = {}
+    places: dict[str, list[int]] = {}
+    for i, label in enumerate(labels):
+        word = first.setdefault(entry_words(label) or label, label.strip())
+        places.setdefault(word, []).append(i)
+    return places
+
+
+@torch.inference_mode()
+def representative(
+    recordings: Sequence[np.ndarray], tokenizer: PartTokenizer, body: BodyModel
+) -> int:
+    """Which recording, given as tokens [S, P], is the medoid.
+
+    Their motions are decoded and compared as points in space (`recording_distances`), which are
+    the same for two codes of like motion and weigh each part by what can be seen of it.
+    """
+    device = tokenizer.mean.device
+    motions = tokenizer.decode_to_motion([torch.from_numpy(r).to(device) for r in recordings])
+    points = [
+        {name: value.cpu().numpy() for name, value in body.scored_points(motion).items()}
+        for motion in motions
+    ]
+    return medoid(recording_distances(points))

@@ -1,0 +1,1 @@
+"""The command `soke`: one module per subcommand."""

@@ -1,0 +1,77 @@
+"""Write a trained tokenizer in another format.
+
+    python -m prepare.export_tokenizer --checkpoint experiments/deto/checkpoints/best.ckpt \\
+        --out tokenizer.ckpt
+
+``.ckpt`` takes the keys of the published checkpoints (default part table, one codebook a part),
+with the statistics beside the weights; ``.safetensors`` holds any tokenizer with all of its state.
+`soke.load_tokenizer` reads both. ``--mean`` and ``--std`` give a published checkpoint, which has
+none, the statistics it was trained with.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+
+from soke.cli.main import run_verb
+from soke.files import atomic_path, require
+from soke.tokenizer import PartTokenizer, load_tokenizer, save_published, save_safetensors
+
+log = logging.getLogger("export_tokenizer")
+
+WRITERS: dict[str, Callable[[PartTokenizer, Path], None]] = {
+    ".ckpt": save_published,
+    ".safetensors": save_safetensors,
+}
+
+
+def export(
+    checkpoint: str | Path,
+    out: str | Path,
+    mean: torch.Tensor | None = None,
+    std: torch.Tensor | None = None,
+) -> None:
+    """Write the tokenizer of ``checkpoint`` to ``out``, in the format of its suffix.
+
+    Raises ``ValueError`` when the suffix is unknown, when ``out`` exists (it is left alone) and
+    when the format cannot hold the tokenizer.
+    """
+    out = Path(out)
+    if out.suffix not in WRITERS:
+        raise ValueError(f"--out is {out}; its suffix must be one of {sorted(WRITERS)}")
+    if out.exists():
+        raise ValueError(f"{out} exists; remove it or name another file with --out")
+    tokenizer = load_tokenizer(checkpoint, mean, std)
+    with atomic_path(out) as path:
+        WRITERS[out.suffix](tokenizer, path)
+    codes = {part.name: part.codebook_size for part in tokenizer.parts}
+    log.info("%s: the tokenizer of %s, codes %s", out, checkpoint, codes)
+
+
+def _statistic(path: str | None) -> torch.Tensor | None:
+    if path is None:
+        return None
+    found = require(path, "The statistics", "Correct --mean and --std")
+    return torch.load(found, map_location="cpu", weights_only=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--checkpoint", required=True, help="a trained or published tokenizer")
+    parser.add_argument("--out", required=True, help="a .ckpt or .safetensors file to be written")
+    parser.add_argument("--mean", help="mean.pt, for a published checkpoint")
+    parser.add_argument("--std", help="std.pt, for a published checkpoint")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    export(options.checkpoint, options.out, _statistic(options.mean), _statistic(options.std))
+
+
+if __name__ == "__main__":
+    run_verb(main)

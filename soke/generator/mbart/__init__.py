@@ -1,0 +1,1 @@
+"""mBART folders, their weights and their text tokenizer."""
