@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from soke.data import load_motion, read_annotations
-from soke.data import scan as survey
+from soke.data.scan import survey
 from soke.files import MissingAssetError
 from tests.data.conftest import motion, write_arrays
 

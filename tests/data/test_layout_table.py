@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from soke.data import load_motion, read_annotations, read_isolated_signs
-from soke.data import scan as survey
 from soke.data.motion.reader import read_motion_file
+from soke.data.scan import survey
 from soke.files import MissingAssetError
 from soke.parts import PARAMETERS
 from tests.data.conftest import (

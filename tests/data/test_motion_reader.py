@@ -19,13 +19,13 @@ from scipy.spatial.transform import Rotation
 
 from soke.body import STAND_IN
 from soke.data import load_motion, open_shard, read_annotations, read_isolated_signs
-from soke.data import scan as survey
 from soke.data.listing.sources import Source
 from soke.data.motion.hands import Hands
 from soke.data.motion.reader import read_motion_file
 from soke.data.motion.resampling import resample, six_to_axis_angle
 from soke.data.packing import pack
 from soke.data.poses import read_poses
+from soke.data.scan import survey
 
 T = 30
 with np.load(STAND_IN, allow_pickle=False) as model:

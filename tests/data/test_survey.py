@@ -12,9 +12,8 @@ from omegaconf import OmegaConf
 from soke import assemble as build
 from soke.config import load_config
 from soke.data import load_motion, read_annotations, summary_table
-from soke.data import scan as survey
 from soke.data.listing.annotations import Drops
-from soke.data.scan import read_all
+from soke.data.scan import read_all, survey
 from tests.data.conftest import as_parameters, dump, motion, snapshot, write_arrays
 
 ROOT = Path(__file__).parents[2]

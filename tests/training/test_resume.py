@@ -36,8 +36,8 @@ SCHEDULER = partial(WarmupCosine, warmup_steps=2, eta_min=0.0)
 def clips(tmp_path_factory):
     """Eleven clips of 40 to 90 frames."""
     from soke.data import read_annotations
-    from soke.data import scan as survey
     from soke.data.listing.annotations import Drops
+    from soke.data.scan import survey
 
     corpus = CorpusWriter("csl", tmp_path_factory.mktemp("csl"))
     rows = [(f"clip{i}", "the quick brown fox") for i in range(11)]
