@@ -58,7 +58,7 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def main() -> int:
+def main() -> None:
     times = []
     for name, command in commands():
         words = ["-m", *shlex.split(command)]
@@ -66,9 +66,11 @@ def main() -> int:
         start = time.monotonic()
         code = subprocess.run([sys.executable, *words], check=False).returncode
         if code:
-            say(f"\nThe step {name!r} ended with an error (exit code {code}). After mending what "
-                "the message says, run the demo again: it goes on here.")  # fmt: skip
-            return code
+            say(
+                f"\nThe step {name!r} ended with an error (exit code {code}). Fix what the message "
+                "says and run the demo again; finished steps are skipped."
+            )
+            sys.exit(code)
         times.append((name, time.monotonic() - start))
     say("\nMinutes of each step:")
     for name, seconds in times:
@@ -86,8 +88,7 @@ def main() -> int:
         '--text "your word" --lang en\n'
         "Signs to text: python -m train --cfg configs/demo/m2t.yaml --nodebug (a minute)"
     )
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

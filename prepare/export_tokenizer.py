@@ -1,7 +1,7 @@
 """`python -m prepare.export_tokenizer`, the name of earlier versions."""
 
-from soke.cli.export_tokenizer import main
+from soke.cli.export import tokenizer
 from soke.cli.main import run_verb
 
 if __name__ == "__main__":
-    run_verb(main)
+    run_verb(tokenizer)

@@ -1,6 +1,6 @@
 """Pack the poses of the configured data sets into memory-mapped arrays, one shard per split.
 
-    python -m prepare.pack_poses --cfg configs/deto.yaml
+    soke pack --cfg configs/deto.yaml
 
 Training and evaluation then read the shards under DATASET.PACKED instead of the pose files, which
 are never written to. A shard that agrees with its source is kept, one that is older is packed
@@ -11,11 +11,12 @@ content counts, not dates.
 from __future__ import annotations
 
 import logging
-import sys
+
+from omegaconf import DictConfig
 
 from soke import assemble as build
 from soke.cli.main import run_verb
-from soke.config import parse_command_line
+from soke.cli.pack import main
 from soke.data.clips import Summary, summary_table, write_summaries
 from soke.data.listing.annotations import SIGNS
 from soke.data.packing import is_packed, pack
@@ -25,12 +26,11 @@ from soke.parts import FRAME_SIZE
 log = logging.getLogger(__name__)
 
 
-def main() -> None:
-    # A trial run would read every clip all the same, only with fewer processes.
-    arguments = [*sys.argv[1:], "--nodebug"]
-    config, _ = parse_command_line(__doc__.splitlines()[0], arguments=arguments)
-    build.prepare_process(config)
-    store, workers, summaries = config.DATASET.PACKED, config.TRAIN.NUM_WORKERS, []
+def pack_all(config: DictConfig) -> None:
+    """Pack every split of the configured data sets, and their isolated signs."""
+    store = config.DATASET.PACKED
+    workers = config.TRAIN.NUM_WORKERS
+    summaries: list[Summary] = []
     if store is None:
         raise ValueError("DATASET.PACKED is null: name the folder to pack into")
     splits = dict.fromkeys((config.TRAIN.SPLIT, config.EVAL.SPLIT, config.TEST.SPLIT))

@@ -1,6 +1,6 @@
 """Compute mean and deviation of the poses over the training split of the configured data sets.
 
-    python -m prepare.pose_statistics --cfg configs/deto.yaml
+    soke statistics --cfg configs/deto.yaml
 
 Every frame of every usable training clip counts once, after the frame-rate rule. Written are
 DATASET.H2S.MEAN_PATH and STD_PATH, two float32 tensors of 179 numbers, the format of the released
@@ -10,9 +10,7 @@ so nothing is lost by cancellation. Files that are there are kept unless --force
 
 from __future__ import annotations
 
-import argparse
 import logging
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,16 +19,12 @@ from rich.progress import track
 
 from soke import assemble as build
 from soke.cli.main import run_verb
-from soke.config import parse_command_line
+from soke.cli.statistics import main
 from soke.data.motion.plausibility import Oddities
 from soke.data.scan import read_all
 from soke.data.statistics import Moments, save_statistics
 
 log = logging.getLogger(__name__)
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--force", action="store_true", help="write over statistics that are there")
 
 
 def moments(config: DictConfig) -> Iterator[Moments]:
@@ -55,14 +49,11 @@ def moments(config: DictConfig) -> Iterator[Moments]:
         log.info("%s: left out: %s", source.corpus, dict(dropped) or "nothing")
 
 
-def main() -> None:
-    # A trial run would read every clip all the same, only with fewer processes.
-    arguments = [*sys.argv[1:], "--nodebug"]
-    config, options = parse_command_line(__doc__.splitlines()[0], add_options, arguments)
-    build.prepare_process(config)
+def write(config: DictConfig, force: bool) -> None:
+    """Write both files. Raises ``ValueError`` if they exist, unless ``force``."""
     paths = [Path(config.DATASET.H2S[key]) for key in ("MEAN_PATH", "STD_PATH")]
     there = [str(path) for path in paths if path.exists()]
-    if there and not options.force:
+    if there and not force:
         raise ValueError(
             f"{' and '.join(there)} exist already; --force writes over them, or name others with "
             "DATASET.H2S.MEAN_PATH=... DATASET.H2S.STD_PATH=..."

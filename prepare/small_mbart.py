@@ -1,6 +1,6 @@
 """Make a small mBART folder, to be trained from scratch, from the texts of a configuration.
 
-    python -m prepare.small_mbart --cfg configs/demo/soke.yaml
+    soke small-mbart --cfg configs/demo/soke.yaml
 
 Writes what the published trimmed mBART folder has, except for weights: ``config.json``,
 ``sentencepiece.bpe.model`` (trained here on the training texts) and ``map_ids.pkl``.
@@ -16,11 +16,12 @@ import pickle
 from pathlib import Path
 
 import sentencepiece
+from omegaconf import DictConfig
 
 from prepare import corpus_texts
 from soke import assemble as build
 from soke.cli.main import run_verb
-from soke.config import parse_command_line
+from soke.cli.small_mbart import main
 from soke.files import atomic_path
 from soke.generator.mbart.folder import CONFIG, MAPPING
 from soke.generator.mbart.text_tokenizer import (
@@ -72,17 +73,8 @@ def kept_ids(pieces: int, languages: list[str]) -> dict[int, int]:
     return {i: row for row, i in enumerate(ids)}
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--d_model", type=int, default=128)
-    parser.add_argument("--layers", type=int, default=2, help="of the encoder and the decoder")
-    parser.add_argument("--heads", type=int, default=4)
-    parser.add_argument("--ffn", type=int, default=512, help="width of the feed-forward layers")
-    parser.add_argument("--dropout", type=float, default=0.1)
-
-
-def main() -> None:
-    config, options = parse_command_line(__doc__, add_options)
-    build.prepare_process(config)
+def make(config: DictConfig, options: argparse.Namespace) -> None:
+    """Write ``model.generator.folder``, of the sizes in ``options``, unless it is there."""
     folder = Path(config.model.generator.folder)
     if (folder / CONFIG).exists():
         log.info("%s is there already; remove it to make another", folder)
@@ -96,14 +88,24 @@ def main() -> None:
     languages = corpus_texts.text_languages(config)
     rows = kept_ids(pieces, languages)
     settings = {
-        "model_type": "mbart", "vocab_size": len(rows), "d_model": options.d_model,
-        "encoder_layers": options.layers, "decoder_layers": options.layers,
-        "encoder_attention_heads": options.heads, "decoder_attention_heads": options.heads,
-        "encoder_ffn_dim": options.ffn, "decoder_ffn_dim": options.ffn,
-        "dropout": options.dropout, "attention_dropout": 0.0, "activation_function": "gelu",
-        "max_position_embeddings": 512, "scale_embedding": True,
-        "bos_token_id": BOS, "pad_token_id": PAD, "eos_token_id": EOS,
-    }  # fmt: skip
+        "model_type": "mbart",
+        "vocab_size": len(rows),
+        "d_model": options.d_model,
+        "encoder_layers": options.layers,
+        "decoder_layers": options.layers,
+        "encoder_attention_heads": options.heads,
+        "decoder_attention_heads": options.heads,
+        "encoder_ffn_dim": options.ffn,
+        "decoder_ffn_dim": options.ffn,
+        "dropout": options.dropout,
+        "attention_dropout": 0.0,
+        "activation_function": "gelu",
+        "max_position_embeddings": 512,
+        "scale_embedding": True,
+        "bos_token_id": BOS,
+        "pad_token_id": PAD,
+        "eos_token_id": EOS,
+    }
     with atomic_path(folder / SENTENCEPIECE) as path:
         path.write_bytes(model)
     with atomic_path(folder / MAPPING) as path:

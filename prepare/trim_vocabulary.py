@@ -1,6 +1,6 @@
 """Cut a full mBART to the text pieces that a configuration's data sets use.
 
-    python -m prepare.trim_vocabulary --cfg configs/soke.yaml --source downloads/mbart-large-cc25 \\
+    soke vocabulary --cfg configs/soke.yaml --source downloads/mbart-large-cc25 \\
         --texts more.txt
 
 ``--source`` is a folder with an mbart-large-cc25 or an mBART-50: config.json, weights (.safetensors
@@ -15,7 +15,6 @@ With ``--minimum_count N`` a rarer piece is left out and written with shorter on
 
 from __future__ import annotations
 
-import argparse
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,12 +22,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from omegaconf import DictConfig
 from transformers import MBartConfig
 
 from prepare import corpus_texts
-from soke import assemble as build
 from soke.cli.main import run_verb
-from soke.config import parse_command_line
+from soke.cli.vocabulary import main
 from soke.files import require
 from soke.generator.mbart import folder as folders
 from soke.generator.mbart.text_tokenizer import (
@@ -196,28 +195,17 @@ def read_texts(paths: Iterable[str | Path]) -> list[str]:
     return texts
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--source", required=True, help="the folder of a full mBART")
-    parser.add_argument("--texts", nargs="+", default=[], help="more text files, a text a line")
-    parser.add_argument(
-        "--minimum_count", type=int, default=1, help="leave out pieces that are rarer than this"
-    )
+def trim_for(config: DictConfig, source: str, texts: Sequence[str], minimum: int) -> Kept:
+    """Write ``model.generator.folder``: the mBART of ``source``, cut to the configured data sets.
 
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    config, options = parse_command_line(__doc__, add_options, arguments)
-    build.prepare_process(config)
-    texts = corpus_texts.training_texts(config) + read_texts(options.texts)
-    if any(texts):
-        texts += corpus_texts.keyword_phrases(config)
-    trim(
-        options.source,
-        config.model.generator.folder,
-        texts,
-        corpus_texts.text_languages(config),
-        corpus_texts.templates(config),
-        options.minimum_count,
-    )
+    ``texts`` are files with more texts.
+    """
+    found = corpus_texts.training_texts(config) + read_texts(texts)
+    if any(found):
+        found += corpus_texts.keyword_phrases(config)
+    languages = corpus_texts.text_languages(config)
+    templates = corpus_texts.templates(config)
+    return trim(source, config.model.generator.folder, found, languages, templates, minimum)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """YAML files and the command line as one checked configuration.
 
-``configs/default.yaml`` is the schema: a key that is not in it is an error that names the nearest
+``soke/default.yaml`` is the schema: a key that is not in it is an error that names the nearest
 known key. Values are never evaluated as code.
 """
 
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 Row = TypeVar("Row")
 
-SCHEMA = Path(__file__).parents[1] / "configs" / "default.yaml"
+SCHEMA = Path(__file__).with_name("default.yaml")
 STAGES = ("vae", "lm_pretrain", "lm_instruct", "m2t")
 METRICS = ("ranks", "baselines", "reading", "diversity", "back_translation")
 LOGGERS = ("tensorboard", "wandb")
@@ -59,7 +59,7 @@ def load_config(
 
     With ``debug`` the run is shrunk to a short trial, see `_shrink`; None leaves it to ``DEBUG``.
     """
-    path = require(path, "The configuration", "Name a YAML file with --cfg, see configs/")
+    path = _find(Path(path), "The configuration", "Name a YAML file with --cfg, see configs/")
     config = OmegaConf.merge(OmegaConf.load(SCHEMA), _load_with_bases(path))
     for override in overrides:
         key, separator, value = override.partition("=")
@@ -83,6 +83,13 @@ def load_config(
     return config
 
 
+def _find(path: Path, what: str, remedy: str) -> Path:
+    """A file that exists; `SCHEMA` stands in for a ``default.yaml`` that does not."""
+    if path.name == SCHEMA.name and not path.exists():
+        return SCHEMA
+    return require(path, what, remedy)
+
+
 def _resolved(config: DictConfig, path: Path) -> DictConfig:
     config = config.copy()
     try:
@@ -101,7 +108,7 @@ def _load_with_bases(path: Path) -> DictConfig:
     _check_keys(own, str(path))
     merged = OmegaConf.create()
     for base in bases:
-        base_path = require(path.parent / base, f"The base of {path}", "Correct its BASES")
+        base_path = _find(path.parent / base, f"The base of {path}", "Correct its BASES")
         merged = OmegaConf.merge(merged, _load_with_bases(base_path))
     return OmegaConf.merge(merged, own)
 

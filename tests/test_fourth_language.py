@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-import get_motion_code
-from prepare import pack_poses, pose_statistics, small_mbart
 from soke import assemble as build
+from soke.cli import pack, small_mbart, statistics, tokens
 from soke.config import ConfigError, load_config
 from soke.data import load_motion, read_annotations
 from soke.data.corpora import corpus_of_language
@@ -98,8 +97,8 @@ def run(verb, work, *words):
 @pytest.fixture(scope="module")
 def config(work):
     """The configuration, after what is run before a generator can be trained."""
-    run(pack_poses, work)
-    run(pose_statistics, work)
+    run(pack, work)
+    run(statistics, work)
     config = load_config(work / "config.yaml")
     tokenizer = build.tokenizer_module(config).tokenizer.train()
     data = build.pose_data(config, tokenizer)
@@ -112,7 +111,7 @@ def config(work):
         config.TRAIN.PRETRAINED_VAE,
     )
     run(small_mbart, work, "--d_model", "32", "--layers", "1", "--ffn", "32", "--dropout", "0")
-    run(get_motion_code, work)
+    run(tokens, work)
     return config
 
 

@@ -12,10 +12,8 @@ from pathlib import Path
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
-from rich.logging import RichHandler  # noqa: E402, the threads come first
-
-from prepare.fingerspelling.build import Settings, build  # noqa: E402
-from prepare.fingerspelling.languages import LANGUAGES  # noqa: E402
+from prepare.fingerspelling.languages import LANGUAGES  # noqa: E402, the threads come first
+from soke.cli.main import run_verb  # noqa: E402
 
 log = logging.getLogger("prepare.fingerspelling")
 
@@ -66,30 +64,29 @@ def show_report(corpora: list[str]) -> None:
             )
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str] | None = None) -> None:
+    options = parse(sys.argv[1:] if arguments is None else arguments)
+    from rich.logging import RichHandler
+
+    from prepare.fingerspelling.build import Settings, build
+
     logging.basicConfig(
         level="INFO", format="%(message)s", handlers=[RichHandler(show_time=False, show_path=False)]
     )
-    options = parse(arguments)
-    try:
-        if options.report:
-            show_report(options.corpora)
-            return 0
-        settings = Settings(
-            corpora=tuple(options.corpora),
-            words=word_counts(options.words, options.corpora),
-            timings=options.timings,
-            held_out=options.held_out,
-            seed=options.seed,
-            lengths=tuple(options.lengths),
-            extra_signers=options.extra_signers,
-        )
-        build(settings, options.out, force=options.force, processes=options.processes)
-    except (ValueError, FileNotFoundError) as error:
-        log.error("%s", error)
-        return 1
-    return 0
+    if options.report:
+        show_report(options.corpora)
+        return
+    settings = Settings(
+        corpora=tuple(options.corpora),
+        words=word_counts(options.words, options.corpora),
+        timings=options.timings,
+        held_out=options.held_out,
+        seed=options.seed,
+        lengths=tuple(options.lengths),
+        extra_signers=options.extra_signers,
+    )
+    build(settings, options.out, force=options.force, processes=options.processes)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run_verb(main)

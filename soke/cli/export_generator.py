@@ -1,6 +1,6 @@
 """Write a trained generator as a folder that transformers reads.
 
-    python -m prepare.export_generator --cfg configs/soke.yaml --nodebug --out exports/soke
+    soke export generator --cfg configs/soke.yaml --nodebug --out exports/soke
 
 The folder has model.safetensors and config.json of an MBartForConditionalGeneration, with all
 embedding rows: text, languages and motion tokens. Beside them lie the text pieces and map_ids.pkl,
@@ -14,16 +14,14 @@ own, which makes up for it. The checkpoint is ``TEST.CHECKPOINTS``, else the bes
 
 from __future__ import annotations
 
-import argparse
 import copy
 import logging
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from soke import assemble as build
-from soke.cli.main import run_verb
-from soke.config import parse_command_line
+from omegaconf import DictConfig
+
+from soke import assemble
 from soke.generator import MultiHeadGenerator
 from soke.generator.mbart import folder as folders
 from soke.generator.mbart.weights import Weights
@@ -52,22 +50,13 @@ def export(generator: MultiHeadGenerator, pieces: str | Path, out: str | Path) -
         folders.write_map_ids(folder, folders.read_map_ids(pieces))
         folders.copy_pieces(pieces, folder)
         folders.write_rows(folder, generator.vocabulary, rest)
-    log.info("%s: %d embedding rows (%s)", out, len(weights.table),
-             generator.vocabulary.describe_rows())  # fmt: skip
+    rows = generator.vocabulary.describe_rows()
+    log.info("%s: %d embedding rows (%s)", out, len(weights.table), rows)
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", required=True, help="the folder to be written")
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    config, options = parse_command_line(__doc__, add_options, arguments)
-    build.prepare_process(config)
-    folders.check_new(options.out)
-    checkpoint = choose_checkpoint(config.TEST.CHECKPOINTS, build.run_directory(config))
-    module = build.generator_module(config, build.prompt_builder(config), checkpoint)
-    export(module.generator, config.model.generator.folder, options.out)
-
-
-if __name__ == "__main__":
-    run_verb(main)
+def export_run(config: DictConfig, out: str | Path) -> None:
+    """Export the generator of a run. Raises ``ValueError`` when ``out`` exists."""
+    folders.check_new(out)
+    checkpoint = choose_checkpoint(config.TEST.CHECKPOINTS, assemble.run_directory(config))
+    module = assemble.generator_module(config, assemble.prompt_builder(config), checkpoint)
+    export(module.generator, config.model.generator.folder, out)

@@ -1,6 +1,6 @@
 """Write a trained tokenizer in another format.
 
-    python -m prepare.export_tokenizer --checkpoint experiments/deto/checkpoints/best.ckpt \\
+    soke export tokenizer --checkpoint experiments/deto/checkpoints/best.ckpt \\
         --out tokenizer.ckpt
 
 ``.ckpt`` takes the keys of the published checkpoints (default part table, one codebook a part),
@@ -11,14 +11,12 @@ none, the statistics it was trained with.
 
 from __future__ import annotations
 
-import argparse
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
-from soke.cli.main import run_verb
 from soke.files import atomic_path, require
 from soke.tokenizer import PartTokenizer, load_tokenizer, save_published, save_safetensors
 
@@ -53,25 +51,9 @@ def export(
     log.info("%s: the tokenizer of %s, codes %s", out, checkpoint, codes)
 
 
-def _statistic(path: str | None) -> torch.Tensor | None:
+def statistic(path: str | None) -> torch.Tensor | None:
+    """A tensor from ``mean.pt`` or ``std.pt``."""
     if path is None:
         return None
     found = require(path, "The statistics", "Correct --mean and --std")
     return torch.load(found, map_location="cpu", weights_only=True)
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--checkpoint", required=True, help="a trained or published tokenizer")
-    parser.add_argument("--out", required=True, help="a .ckpt or .safetensors file to be written")
-    parser.add_argument("--mean", help="mean.pt, for a published checkpoint")
-    parser.add_argument("--std", help="std.pt, for a published checkpoint")
-    options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    export(options.checkpoint, options.out, _statistic(options.mean), _statistic(options.std))
-
-
-if __name__ == "__main__":
-    run_verb(main)

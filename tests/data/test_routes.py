@@ -292,7 +292,7 @@ from pathlib import Path
 import lightning as L
 import torch
 from lightning.pytorch.strategies import DDPStrategy
-from soke import build
+from soke import assemble as build
 from soke.config import load_config
 from soke.training.callbacks import EpochSeed
 from tests.helpers import small_tokenizer

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from soke.cli.show import Output, render_motion, render_tokens
+from soke.cli.show.motions import render_motion, render_tokens
+from soke.cli.show.output import Output
 from soke.config import load_config
 from soke.data.motion_files import SignedText, write_motion
 from soke.data.tokens import write_tokens

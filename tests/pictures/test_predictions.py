@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from soke.cli.show import Output, render_test_clips
+from soke.cli.show.output import Output
+from soke.cli.show.test_clips import render_test_clips
 from soke.config import load_config
 from soke.data.predictions import Prediction, prediction_path, read_predictions, write_prediction
 from soke.files import MissingAssetError

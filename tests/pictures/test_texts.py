@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import vis_mesh
-from soke.cli.show import Output, render_texts
 from soke.cli.show import typed_texts as texts
+from soke.cli.show.output import Output
+from soke.cli.show.typed_texts import render_texts
 from soke.config import load_config
 from soke.data.motion_files import read_motion
 from soke.data.tokens import read_tokens

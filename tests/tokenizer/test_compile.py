@@ -1,6 +1,5 @@
 """Compiled networks compute what the plain ones compute, under the same names."""
 
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -8,13 +7,12 @@ import torch
 
 from soke import assemble as build
 from soke.body import BodyModel
-from soke.config import load_config
+from soke.config import SCHEMA, load_config
 from soke.training.generator_module import GeneratorModule
 from soke.training.tokenizer_module import TokenizerModule
 from tests.helpers import CORPORA, small_generator, small_tokenizer, token_samples
 from tests.tokenizer.models import clips_of, tokenizer_of, train_step
 
-DEFAULT = Path(__file__).parents[2] / "configs" / "default.yaml"
 #: One part: compiling takes far longer than the steps that are compared.
 ROWS = [{"name": "all", "columns": [[0, 133]], "codebook_size": 16, "fusion_weight": 1.0,
          "token_prefix": "motion_id"}]  # fmt: skip
@@ -24,7 +22,7 @@ def compile_by_switch(module):
     """As a training does whose configuration says so."""
     torch._dynamo.reset()
     torch._dynamo.utils.counters.clear()
-    config = load_config(DEFAULT, ["TRAIN.COMPILE=true", "ACCELERATOR=cpu", "DEVICE=1"])
+    config = load_config(SCHEMA, ["TRAIN.COMPILE=true", "ACCELERATOR=cpu", "DEVICE=1"])
     build.trainer(config, module, SimpleNamespace(train_dataloader=lambda: range(4)))
 
 

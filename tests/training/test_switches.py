@@ -1,6 +1,5 @@
 """What the configuration switches on in a training, through `soke.assemble.trainer`."""
 
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -8,7 +7,7 @@ import torch
 from lightning.pytorch.strategies import DDPStrategy
 
 from soke import assemble as build
-from soke.config import ConfigError, load_config
+from soke.config import SCHEMA, ConfigError, load_config
 from tests.helpers import token_samples
 from tests.training.test_resume import (
     clips,  # noqa: F401 (a fixture)
@@ -16,14 +15,13 @@ from tests.training.test_resume import (
     tokenizer_run,
 )
 
-DEFAULT = Path(__file__).parents[2] / "configs" / "default.yaml"
 #: One step of plain gradient descent, to be seen in the weights.
 DESCENT = {"lr": 1.0}
 
 
 def configured(folder, *overrides):
     return load_config(
-        DEFAULT,
+        SCHEMA,
         ["ACCELERATOR=cpu", "DEVICE=1", "LOGGER.TYPE=[]", "TRAIN.END_EPOCH=1",
          f"OUTPUT.EXPERIMENTS={folder}", *overrides],
     )  # fmt: skip

@@ -14,7 +14,7 @@ from rich.progress import track
 from soke.body import BodyModel
 from soke.exports import EXPORTS, export
 from soke.viewer import write_page
-from soke.visualization.clip_video import FORMATS, SHEET, VIEWS, Look, film
+from soke.visualization.clip_video import FORMATS, SHEET, Look, film
 from soke.visualization.clip_view import ClipToShow
 
 log = logging.getLogger(__name__)
@@ -80,24 +80,6 @@ class Output:
 def _log(written: Iterable[Path]) -> None:
     for path in written:
         log.info("wrote %s", path)
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options of `output_of`."""
-    add = parser.add_argument
-    add("--out", type=Path, metavar="DIR", help="folder; without it visualize/<NAME>")
-    add(
-        "--format", nargs="*", choices=sorted(FORMATS), default=["mp4"],
-        help="films with a contact sheet beside them (frames: a folder of PNGs); nothing behind "
-        "it: no films",
-    )  # fmt: skip
-    add("--view", choices=list(VIEWS), default=Look().view, help="what the camera looks at")
-    add("--html", action="store_true", help="also one page that plays the clips in a browser")
-    add(
-        "--export", nargs="+", choices=sorted(EXPORTS), default=[],
-        help="also files for other programs: " + ", ".join(f"{k} ({e.about})" for k, e in
-                                                             EXPORTS.items()),
-    )  # fmt: skip
 
 
 def output_of(config: DictConfig, options: argparse.Namespace) -> Output:

@@ -1,0 +1,18 @@
+"""Pack the poses of the configured data sets into memory-mapped arrays, one shard per split."""
+
+from __future__ import annotations
+
+import sys
+
+from soke.config import parse_command_line
+
+
+def main() -> None:
+    # A trial run would read every clip too, only with fewer processes.
+    arguments = [*sys.argv[1:], "--nodebug"]
+    config, _ = parse_command_line(__doc__, arguments=arguments)
+    from prepare.pack_poses import pack_all
+    from soke.assemble import prepare_process
+
+    prepare_process(config)
+    pack_all(config)

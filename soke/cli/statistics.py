@@ -1,0 +1,23 @@
+"""Compute mean and deviation of the poses over the training split of the configured data sets."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from soke.config import parse_command_line
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--force", action="store_true", help="overwrite existing statistics")
+
+
+def main() -> None:
+    # A trial run would read every clip too, only with fewer processes.
+    arguments = [*sys.argv[1:], "--nodebug"]
+    config, options = parse_command_line(__doc__, add_options, arguments)
+    from prepare.pose_statistics import write
+    from soke.assemble import prepare_process
+
+    prepare_process(config)
+    write(config, options.force)
