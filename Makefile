@@ -1,5 +1,9 @@
 # Two commands: `make demo` and `make test`. Both set up .venv first.
-PYTHON ?= python3.11
+# The first Python that is new enough; `make PYTHON=...` names another.
+PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell \
+	$(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null && echo $(name))))
+# Processes of the tests, each with one thread.
+JOBS ?= $(shell nproc 2> /dev/null || sysctl -n hw.ncpu)
 VENV ?= .venv
 RUN = $(VENV)/bin/python
 
@@ -8,6 +12,7 @@ RUN = $(VENV)/bin/python
 setup: $(VENV)/.installed
 
 $(VENV)/.installed: requirements.txt prepare/requirements-assets.txt
+	@test -n '$(PYTHON)' || { echo 'error: Python 3.11 or newer is needed; name it: make PYTHON=...'; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install -q -r requirements.txt
 	$(RUN) -m pip install -q --no-deps -r prepare/requirements-assets.txt
@@ -26,7 +31,7 @@ lint: $(VENV)/.tested
 	$(RUN) -m ruff format --check .
 
 test: lint
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n $(JOBS) --maxprocesses 8 --dist loadfile
 
 clean:
 	rm -rf $(VENV)

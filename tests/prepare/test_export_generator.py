@@ -7,7 +7,8 @@ import torch
 from transformers import MBartForConditionalGeneration
 
 from soke import assemble as build
-from soke.cli.export_generator import export, main
+from soke.cli.export import generator as main
+from soke.cli.export_generator import export
 from soke.config import load_config
 from soke.generator import GENERATORS, MultiHeadGenerator, Vocabulary, read_config
 from soke.generator.released_generator import load_published, read_checkpoint

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from soke.cli.export_tokenizer import main
+from soke.cli.export import tokenizer as main
 from soke.tokenizer import load_tokenizer
 from tests.tokenizer.models import clips_of, tokenizer_of, train_step
 from tests.tokenizer.published import NAMINGS, published_networks, published_state
