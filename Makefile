@@ -7,7 +7,7 @@ JOBS ?= $(shell nproc 2> /dev/null || sysctl -n hw.ncpu)
 VENV ?= .venv
 RUN = $(VENV)/bin/python
 
-.PHONY: setup demo test lint clean
+.PHONY: setup demo test lint docs clean
 
 setup: $(VENV)/.installed
 
@@ -32,6 +32,15 @@ lint: $(VENV)/.tested
 
 test: lint
 	$(RUN) -m pytest -n $(JOBS) --maxprocesses 8 --dist loadfile
+
+$(VENV)/docs/.installed: docs/requirements.txt
+	$(PYTHON) -m venv $(VENV)/docs
+	$(VENV)/docs/bin/python -m pip install -q -r docs/requirements.txt
+	touch $@
+
+# Into site/, without torch: the pages are made from the source alone.
+docs: $(VENV)/docs/.installed
+	NO_MKDOCS_2_WARNING=1 $(VENV)/docs/bin/python -m mkdocs build --strict
 
 clean:
 	rm -rf $(VENV)
