@@ -11,11 +11,12 @@ RUN = $(VENV)/bin/python
 
 setup: $(VENV)/.installed
 
-$(VENV)/.installed: requirements.txt prepare/requirements-assets.txt
+$(VENV)/.installed: requirements.txt prepare/requirements-assets.txt pyproject.toml
 	@test -n '$(PYTHON)' || { echo 'error: Python 3.11 or newer is needed; name it: make PYTHON=...'; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install -q -r requirements.txt
 	$(RUN) -m pip install -q --no-deps -r prepare/requirements-assets.txt
+	$(RUN) -m pip install -q --no-deps -e .
 	touch $@
 
 $(VENV)/.tested: $(VENV)/.installed tests/requirements.txt

@@ -54,7 +54,6 @@ def test_named_modules_exist(page):
     assert not [name for name in named if importlib.util.find_spec(name) is None]
 
 
-@pytest.mark.skipif(not hasattr(main, "COMMANDS"), reason="needs the table of the command soke")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_named_subcommands_exist(page):
     named = set(re.findall(r"(?:^|`|python -m )soke ([a-z][\w-]*)", code(page), re.MULTILINE))
