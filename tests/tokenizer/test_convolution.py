@@ -34,6 +34,15 @@ CASES = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """With several, small convolutions are the library's."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.mark.parametrize(("ours", "plain", "kernel", "rest"), CASES)
 @pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("steps", [2, 4, 10, 32])

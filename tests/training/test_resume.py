@@ -135,6 +135,7 @@ def configure_for(module, steps):
 
 
 def run_of_generator(clips, folder, epochs, resume=None):
+    torch.set_num_threads(1)  # bits depend on it, and earlier tests may have changed it here
     module, data = generator_run(clips, folder)
     steps = 4 * -(-len(data.train_dataloader()) // 2)
     module.configure_optimizers = partial(configure_for, module, steps)

@@ -53,6 +53,7 @@ def text_run(clips, folder, decode=SHORT):  # noqa: F811
 
 
 def run(clips, folder, epochs, resume=None):  # noqa: F811
+    torch.set_num_threads(1)  # bits depend on it, and earlier tests may have changed it here
     module, data = text_run(clips, folder)
     steps = 4 * len(data.train_dataloader())  # the schedule of the whole run
     module.configure_optimizers = partial(configure_for, module, steps)
