@@ -37,10 +37,16 @@ def main() -> None:
         raise ValueError("name folders of meshes, or --setup to make Blender's environment")
     if options.meshes:
         for path in draw_meshes(
-            options.meshes, options.out, view=options.view, close_ups=options.close_ups,
-            panel_width=options.width, samples=options.samples, frames=options.frames,
-            font=options.font, environment=options.environment,
-        ):  # fmt: skip
+            options.meshes,
+            options.out,
+            view=options.view,
+            close_ups=options.close_ups,
+            panel_width=options.width,
+            samples=options.samples,
+            frames=options.frames,
+            font=options.font,
+            environment=options.environment,
+        ):
             log.info("wrote %s", path)
 
 

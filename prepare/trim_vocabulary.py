@@ -171,16 +171,21 @@ def trim(
 def report(kept: Kept, pieces: TextPieces, out: object) -> None:
     log.info(
         "%s: kept %d of %d pieces, with specials, languages and <mask> %d of %d rows",
-        out, kept.pieces, pieces.size - len(SPECIALS) - len(pieces.languages) - 1, len(kept.ids),
+        out,
+        kept.pieces,
+        pieces.size - len(SPECIALS) - len(pieces.languages) - 1,
+        len(kept.ids),
         pieces.size,
-    )  # fmt: skip
+    )
     known = kept.tokens - kept.unknown
     log.info(
         "%d tokens in the texts: %.2f %% are kept pieces, %.2f %% are written with shorter ones; "
         "%d more the full mBART does not know either",
-        known, 100 * kept.whole / max(known, 1), 100 - 100 * kept.whole / max(known, 1),
+        known,
+        100 * kept.whole / max(known, 1),
+        100 - 100 * kept.whole / max(known, 1),
         kept.unknown,
-    )  # fmt: skip
+    )
 
 
 def read_texts(paths: Iterable[str | Path]) -> list[str]:

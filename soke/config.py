@@ -38,14 +38,32 @@ _SHORT_PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 _OPEN_SECTIONS = ("CORPORA",)
 #: Keys of the method's public release that have no meaning here.
 _RELEASE_ONLY = {
-    "FULL_CONFIG", "RENDER.BLENDER_PATH", "TRAIN.DATASETS", "EVAL.DATASETS", "TEST.DATASETS",
-    "TRAIN.LOAD_PATH", "TRAIN.instruction_type", "TEST.COUNT_TIME", "METRIC.FORCE_IN_METER",
-    "METRIC.DIST_SYNC_ON_STEP", "METRIC.MM_NUM_SAMPLES", "METRIC.MM_NUM_REPEATS",
-    "METRIC.MM_NUM_TIMES", "METRIC.DIVERSITY_TIMES", "DATASET.target", "DATASET.SMPL_PATH",
-    "DATASET.TASK_PATH", "DATASET.TRANSFORM_PATH", "DATASET.WORD_VERTILIZER_PATH",
-    "LOSS.LAMBDA_LATENT", "LOSS.LAMBDA_KL", "LOSS.LAMBDA_REC", "LOSS.LAMBDA_JOINT",
-    "LOSS.TYPE", "USE_RICH",
-}  # fmt: skip
+    "FULL_CONFIG",
+    "RENDER.BLENDER_PATH",
+    "TRAIN.DATASETS",
+    "EVAL.DATASETS",
+    "TEST.DATASETS",
+    "TRAIN.LOAD_PATH",
+    "TRAIN.instruction_type",
+    "TEST.COUNT_TIME",
+    "METRIC.FORCE_IN_METER",
+    "METRIC.DIST_SYNC_ON_STEP",
+    "METRIC.MM_NUM_SAMPLES",
+    "METRIC.MM_NUM_REPEATS",
+    "METRIC.MM_NUM_TIMES",
+    "METRIC.DIVERSITY_TIMES",
+    "DATASET.target",
+    "DATASET.SMPL_PATH",
+    "DATASET.TASK_PATH",
+    "DATASET.TRANSFORM_PATH",
+    "DATASET.WORD_VERTILIZER_PATH",
+    "LOSS.LAMBDA_LATENT",
+    "LOSS.LAMBDA_KL",
+    "LOSS.LAMBDA_REC",
+    "LOSS.LAMBDA_JOINT",
+    "LOSS.TYPE",
+    "USE_RICH",
+}
 
 
 class ConfigError(ValueError):
@@ -178,9 +196,18 @@ def _paths(config: DictConfig, prefix: str = "") -> list[str]:
 def _check_values(config: DictConfig) -> None:
     if config.TRAIN.STAGE not in STAGES:
         raise ConfigError(f"TRAIN.STAGE is {config.TRAIN.STAGE!r}; choose one of {list(STAGES)}")
-    for key in ("TRAIN.BATCH_SIZE", "TRAIN.END_EPOCH", "TRAIN.ACCUMULATE", "EVAL.BATCH_SIZE",
-                "TEST.BATCH_SIZE", "NUM_NODES", "LOGGER.VAL_EVERY_STEPS",
-                "TEST.REPLICATION_TIMES", "METRIC.GALLERY", "METRIC.SAMPLES"):  # fmt: skip
+    for key in (
+        "TRAIN.BATCH_SIZE",
+        "TRAIN.END_EPOCH",
+        "TRAIN.ACCUMULATE",
+        "EVAL.BATCH_SIZE",
+        "TEST.BATCH_SIZE",
+        "NUM_NODES",
+        "LOGGER.VAL_EVERY_STEPS",
+        "TEST.REPLICATION_TIMES",
+        "METRIC.GALLERY",
+        "METRIC.SAMPLES",
+    ):
         value = OmegaConf.select(config, key)
         if not isinstance(value, int) or value < 1:
             raise ConfigError(f"{key} is {value!r}; it must be a whole number above 0")

@@ -60,7 +60,7 @@ def test_pins_lie_within_the_declared_ranges():
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    """An environment with the wheel and, from this one, its dependencies; its folder of commands."""
+    """The commands of an environment with the wheel, and with this one's packages for the rest."""
     folder = tmp_path_factory.mktemp("package")
     build = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", folder, ROOT]
     subprocess.run(build, check=True, capture_output=True)

@@ -260,10 +260,17 @@ def _data_module(
     if not config.TRAIN.GROUP_BY_LENGTH:
         lengths = None
     return SignDataModule(
-        train, val, collate_train, collate_val, config.TRAIN.BATCH_SIZE, config.EVAL.BATCH_SIZE,
-        config.TRAIN.NUM_WORKERS, config.EVAL.NUM_WORKERS,
-        None if lengths is None else length_limits(config).sizes(lengths), config.SEED_VALUE,
-    )  # fmt: skip
+        train,
+        val,
+        collate_train,
+        collate_val,
+        config.TRAIN.BATCH_SIZE,
+        config.EVAL.BATCH_SIZE,
+        config.TRAIN.NUM_WORKERS,
+        config.EVAL.NUM_WORKERS,
+        None if lengths is None else length_limits(config).sizes(lengths),
+        config.SEED_VALUE,
+    )
 
 
 def pose_data(config: DictConfig, tokenizer: PartTokenizer) -> SignDataModule:
@@ -330,9 +337,15 @@ def prompt_builder(config: DictConfig) -> PromptBuilder:
     stage = config.TRAIN.STAGE if config.TRAIN.STAGE in config.PROMPTS else "lm_pretrain"
     templates = plain(config.PROMPTS[stage])
     return PromptBuilder(
-        vocabulary(config), chosen, search, config.model.generator.max_source, templates,
-        config.TRAIN.HIDE_TEXT, config.TRAIN.HIDE_SIGNS, config.TRAIN.SWAP_CODES,
-    )  # fmt: skip
+        vocabulary(config),
+        chosen,
+        search,
+        config.model.generator.max_source,
+        templates,
+        config.TRAIN.HIDE_TEXT,
+        config.TRAIN.HIDE_SIGNS,
+        config.TRAIN.SWAP_CODES,
+    )
 
 
 def token_data(config: DictConfig, prompts: PromptBuilder) -> SignDataModule:

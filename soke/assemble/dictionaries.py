@@ -78,9 +78,13 @@ def write_dictionaries(
         write_dictionary(corpus.dictionary, entries, tokenizer.parts, code, about, replace)
         log.info(
             "%s: %d signs of %d recordings (%d words have several), %d entries from other "
-            "dictionaries", corpus.dictionary, own, about["recordings"], len(about["chosen"]),
+            "dictionaries",
+            corpus.dictionary,
+            own,
+            about["recordings"],
+            len(about["chosen"]),
             about["merged"],
-        )  # fmt: skip
+        )
         written.append(Path(corpus.dictionary))
     return written
 

@@ -156,9 +156,13 @@ def text_module(
         int8=node.int8,
     )
     return TextModule(
-        network, code, corpora(config), **factories(config), decode=decode,
+        network,
+        code,
+        corpora(config),
+        **factories(config),
+        decode=decode,
         loss_weight=config.LOSS.LAMBDA_CLS,
-    )  # fmt: skip
+    )
 
 
 def text_decoder(config: DictConfig, checkpoint: str | Path) -> TextModule:

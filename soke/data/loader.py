@@ -63,8 +63,9 @@ class SignDataModule(L.LightningDataModule):
             )
             log.info(
                 "%.1f %% of a training batch is padding (%.1f %% in batches left to chance)",
-                100 * padding_share(lengths, batches), 100 * padding_share(lengths, chance),
-            )  # fmt: skip
+                100 * padding_share(lengths, batches),
+                100 * padding_share(lengths, chance),
+            )
 
     def _ranks(self) -> tuple[int, int]:
         """The number of processes and this one's rank."""
@@ -77,13 +78,19 @@ class SignDataModule(L.LightningDataModule):
             len(self.train), self.lengths, self.batch_size, self.seed, *self._ranks()
         )
         return _LazyLoader(
-            self.train, batch_sampler=batches, collate_fn=self.collate_train,
-            num_workers=self.num_workers, generator=torch.Generator(),
-        )  # fmt: skip
+            self.train,
+            batch_sampler=batches,
+            collate_fn=self.collate_train,
+            num_workers=self.num_workers,
+            generator=torch.Generator(),
+        )
 
     def val_dataloader(self) -> DataLoader:
         batches = EvaluationBatches(len(self.val), self.val_batch_size, *self._ranks())
         return DataLoader(
-            self.val, batch_sampler=batches, collate_fn=self.collate_val,
-            num_workers=self.val_num_workers, generator=torch.Generator(),
-        )  # fmt: skip
+            self.val,
+            batch_sampler=batches,
+            collate_fn=self.collate_val,
+            num_workers=self.val_num_workers,
+            generator=torch.Generator(),
+        )

@@ -139,10 +139,13 @@ def read_all(clips: Sequence[Clip], workers: int = 0, keep: bool = True) -> Iter
     Without ``keep`` the motion itself is left out.
     """
     loader = DataLoader(
-        _Readings(clips, keep), batch_size=None, num_workers=min(workers, len(clips)),
-        collate_fn=_unchanged, prefetch_factor=16 if workers and len(clips) else None,
+        _Readings(clips, keep),
+        batch_size=None,
+        num_workers=min(workers, len(clips)),
+        collate_fn=_unchanged,
+        prefetch_factor=16 if workers and len(clips) else None,
         generator=torch.Generator(),  # the order needs no draws: leave the global generator alone
-    )  # fmt: skip
+    )
     return iter(loader)
 
 

@@ -21,14 +21,23 @@ def checkpoint_callbacks(run: Path, monitor: str, higher_is_better: bool = False
     """``best.ckpt`` by the monitored metric and ``last.ckpt``."""
     folder = checkpoint_folder(run)
     best = ModelCheckpoint(
-        folder, Path(BEST).stem, monitor=monitor,
-        mode="max" if higher_is_better else "min", save_top_k=1,
-        auto_insert_metric_name=False, enable_version_counter=False, every_n_epochs=1,
-    )  # fmt: skip
+        folder,
+        Path(BEST).stem,
+        monitor=monitor,
+        mode="max" if higher_is_better else "min",
+        save_top_k=1,
+        auto_insert_metric_name=False,
+        enable_version_counter=False,
+        every_n_epochs=1,
+    )
     last = ModelCheckpoint(
-        folder, Path(LAST).stem, save_top_k=1, enable_version_counter=False, every_n_epochs=1,
+        folder,
+        Path(LAST).stem,
+        save_top_k=1,
+        enable_version_counter=False,
+        every_n_epochs=1,
         save_on_train_epoch_end=True,
-    )  # fmt: skip
+    )
     return [best, last]
 
 
@@ -86,9 +95,13 @@ class RenderSample(Callback):
             for title, motion in (("reference", reference), ("generated", generated))
         ]
         frames = render_clip(
-            panels, self.body.faces, self.body.regions, caption=text, note=self.body.name,
+            panels,
+            self.body.faces,
+            self.body.regions,
+            caption=text,
+            note=self.body.name,
             font=self.font,
-        )  # fmt: skip
+        )
         picture = next(frames)
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):

@@ -51,9 +51,12 @@ class StartReport(Callback):
             log.info(
                 "training\n%s\nmemory of a %s, about (%s, %s): %s\n%s",
                 describe_parameters(module.parameter_groups()),
-                place, trainer.precision, clips, memory,
+                place,
+                trainer.precision,
+                clips,
+                memory,
                 describe_steps(trainer, module, trainer.datamodule),
-            )  # fmt: skip
+            )
 
 
 def describe_parameters(groups: Mapping[str, Sequence[nn.Parameter]]) -> str:
