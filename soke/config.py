@@ -46,6 +46,8 @@ _RELEASE_ONLY = {
     "LOSS.LAMBDA_LATENT", "LOSS.LAMBDA_KL", "LOSS.LAMBDA_REC", "LOSS.LAMBDA_JOINT",
     "LOSS.TYPE", "USE_RICH",
 }  # fmt: skip
+#: Keys of earlier versions, with the reason why they are ignored.
+_REMOVED = {"RENDER.BACKEND": "bodies are always drawn on the CPU"}
 
 
 class ConfigError(ValueError):
@@ -119,6 +121,10 @@ def _check_keys(config: DictConfig, where: str) -> None:
             continue
         if key in _RELEASE_ONLY:
             log.warning("%s: %s has no meaning here and is ignored", where, key)
+            _remove(config, key)
+            continue
+        if key in _REMOVED:
+            log.warning("%s: %s was removed and is ignored: %s", where, key, _REMOVED[key])
             _remove(config, key)
             continue
         if any(key.startswith(f"{name}.") for name in _RELEASE_ONLY):

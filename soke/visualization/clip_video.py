@@ -57,13 +57,12 @@ NOTED_WORDS, WORD_LETTERS = 12, 40
 class Look:
     """How films look.
 
-    ``view`` is a key of `VIEWS`, ``font`` a font file for captions; for ``backend`` and
-    ``background`` see `soke.visualization.render_clip`.
+    ``view`` is a key of `VIEWS`, ``font`` a font file for captions; for ``background`` see
+    `soke.visualization.render_clip`.
     """
 
     view: str = "upper_body"
     font: str | None = None
-    backend: str = "auto"
     background: str | tuple[int, int, int] | None = None
 
     def __post_init__(self) -> None:
@@ -143,7 +142,7 @@ def _drawn(body: BodyModel, clip: ClipToShow, look: Look) -> Iterator[np.ndarray
     frames = render_clip(
         panels, body.faces, body.regions,
         caption=clip.text[:CAPTION_LETTERS], note=clip.note, view=view, close_ups=close_ups,
-        fps=clip.fps, font=look.font, backend=look.backend, background=look.background,
+        fps=clip.fps, font=look.font, background=look.background,
     )  # fmt: skip
     if clip.original is None:
         return frames

@@ -106,6 +106,22 @@ def test_fading_depth_ends_in_the_ground():
     assert (frame == np.array(Lighting().ground)).all()
 
 
+def test_a_transparent_ground_composes_to_the_coloured_one():
+    vertices, faces = join(sphere(1.2), square(1.6, -1))
+    camera = Camera((0.0, 0.0, 0.0), 3.0, 90, 70, fade=0.9)
+    colors = paint(vertices, (0.5, 0.4, 0.3))
+    clear = Rasterizer(faces, lighting=Lighting(ground=None)).render(vertices, camera, colors)
+    assert clear.shape == (70, 90, 4)
+    share, light = clear[..., 3:] / 255, (clear[..., :3] / 255) ** 2.2
+    assert (share == 0).mean() > 0.1 and (share == 1).mean() > 0.2
+    assert ((share > 0.2) & (share < 0.8)).mean() > 0.01, "outlines and what fades"
+    for ground in ((255, 255, 255), (10, 60, 120)):
+        solid = Rasterizer(faces, lighting=Lighting(ground=ground)).render(vertices, camera, colors)
+        laid = share * light + (1 - share) * (np.array(ground) / 255) ** 2.2
+        difference = np.abs(255 * laid ** (1 / 2.2) - solid)
+        assert difference.max() < 6 and difference.mean() < 0.5
+
+
 def test_frames_follow_the_vertices_and_repeat_exactly():
     vertices, faces = sphere()
     colors = paint(vertices, (0.5, 0.6, 0.7))
@@ -115,6 +131,9 @@ def test_frames_follow_the_vertices_and_repeat_exactly():
     )
     assert (first != moved).any(axis=-1).mean() > 0.05
     np.testing.assert_array_equal(first, rasterizer.render(vertices, FAR, colors))
+    more = np.concatenate([vertices, [[9.0, 9, 9]]])
+    longer = rasterizer.render(more, FAR, paint(more, (0.5, 0.6, 0.7)))
+    np.testing.assert_array_equal(first, longer, "a vertex of no face is not seen")
 
 
 def test_bands_and_python_threads_do_not_change_the_picture():
@@ -132,6 +151,8 @@ def test_wrong_input_is_named():
     vertices, faces = square(1, 0)
     with pytest.raises(ValueError, match=r"\[F, 3\]"):
         Rasterizer(faces.reshape(-1))
+    with pytest.raises(ValueError, match="supersampling"):
+        Rasterizer(faces, supersampling=0)
     rasterizer = Rasterizer(faces)
     with pytest.raises(ValueError, match="V >= 4"):
         rasterizer.render(vertices[:3], FAR, paint(vertices[:3], (1, 1, 1)))

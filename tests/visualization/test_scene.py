@@ -189,6 +189,41 @@ def test_another_renderer_can_be_given_and_frames_are_drawn_when_asked_for():
     assert len(calls) == 2  # the body and one close-up
 
 
+def test_a_clip_closes_the_renderer_that_it_made_and_no_other(monkeypatch):
+    made = []
+
+    class Noting:
+        def __init__(self, faces, lighting):
+            self.ground = lighting.ground
+            self.closed = False
+            made.append(self)
+
+        def render(self, vertices, camera, colors):
+            return np.full((camera.height, camera.width, 3), 9, np.uint8)
+
+        def close(self):
+            self.closed = True
+
+    monkeypatch.setattr("soke.visualization.scene.Rasterizer", Noting)
+    vertices, faces, regions = clip(3)
+    panels = [Panel("a", vertices)]
+    frames = render_clip(panels, faces, regions, background="navy")
+    assert made[0].ground == (0, 0, 128)
+    next(frames)
+    assert not made[0].closed
+    assert len(list(frames)) == 2 and made[0].closed
+    abandoned = render_clip(panels, faces, regions)
+    next(abandoned)
+    abandoned.close()
+    assert made[1].closed
+    own = Noting(faces, Lighting())
+    assert len(list(render_clip(panels, faces, regions, renderer=own))) == 3
+    assert not own.closed and len(made) == 3
+    with pytest.raises(ValueError, match="no view"):
+        render_clip(panels, faces, regions, view="knee")
+    assert len(made) == 3, "nothing is opened for a clip that cannot be drawn"
+
+
 def test_skin_is_bare_where_close_ups_look():
     vertices, _, regions = clip(1)
     colors = body_colors(vertices.shape[1], regions, (0, 0, 255))
