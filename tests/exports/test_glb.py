@@ -107,7 +107,7 @@ def test_one_frame_and_wrong_options(body, motion):
     assert glb.times.tolist() == [0]
     rest = Glb(skinned_glb(body, np.zeros((1, 133)), 25, influences=8))
     np.testing.assert_allclose(rest.vertices(0), posed(body, np.zeros((1, 133)))[0], atol=5e-6)
-    with pytest.raises(ValueError, match="4 or 8 weights a vertex, not 5"):
+    with pytest.raises(ValueError, match="4 or 8 weights per vertex, not 5"):
         Rig(body, 5)
     with pytest.raises(ValueError, match=r"colours are .10475, 3. from 0 to 1"):
         skinned_glb(body, motion, 25, colors=np.full((10475, 3), 2.0))
