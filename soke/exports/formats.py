@@ -61,7 +61,8 @@ class Exporter:
 
 
 def _glb(path: Path, content: Content) -> list[Path]:
-    signed, body = content.signed, content.body
+    signed = content.signed
+    body = content.body
     apart = skinning_error(body, signed.motion)
     extras = {
         **content.about,
@@ -142,7 +143,8 @@ def export(
     """
     if kind not in EXPORTS:
         raise ValueError(f"there is no export {kind!r}; choose from {', '.join(EXPORTS)}")
-    row, path = EXPORTS[kind], Path(path)
+    row = EXPORTS[kind]
+    path = Path(path)
     if frames is not None and not row.by_frame:
         able = ", ".join(name for name, other in EXPORTS.items() if other.by_frame)
         raise ValueError(f"{kind} holds whole clips: frames can be chosen for {able} only")

@@ -11,7 +11,8 @@ import numpy as np
 
 _COMPONENT = {"uint8": 5121, "uint16": 5123, "uint32": 5125, "float32": 5126}
 _KIND = {1: "SCALAR", 3: "VEC3", 4: "VEC4", 16: "MAT4"}
-VERTICES, INDICES = 34962, 34963  # what a view is bound to on the graphics card
+VERTICES = 34962  # what a view is bound to on the graphics card
+INDICES = 34963
 
 
 class Buffer:

@@ -30,7 +30,8 @@ from soke.exports.skeleton_motion import checked_fps, checked_motion
 from soke.files import atomic_path
 
 #: Millimetres that are in view; the signer's hands stay within them.
-WIDTH, HEIGHT = 2000, 2000
+WIDTH = 2000
+HEIGHT = 2000
 #: The height (metres) of the middle of the view, above the pelvis: where hands are while signing.
 _MIDDLE = 0.35
 _VERSION = 0.2  # of the format
@@ -59,7 +60,8 @@ def pose_of(body: BodyModel, motion: np.ndarray | torch.Tensor, fps: float) -> P
     Raises ``ValueError`` for a motion of another shape, without frames or with numbers that are not
     finite, and for a rate that cannot be.
     """
-    motion, fps = checked_motion(motion), checked_fps(fps)
+    motion = checked_motion(motion)
+    fps = checked_fps(fps)
     found = body.scored_points(motion.to(body.betas), all_joints=True)
     face = found[ALL_JOINTS][:, _FACE_FIRST:]
     points = torch.cat([*(found[name] for name in POINT_SETS), face], dim=1)

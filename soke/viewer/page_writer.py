@@ -69,7 +69,9 @@ def _write_blocks(
     file: TextIO, clips: Sequence[ClipToShow], body: BodyModel, skin: PageSkin
 ) -> dict[str, Any]:
     """Write the arrays, clip by clip, and return the data that tells what they are."""
-    tints, error, entries = distinct_tints(clips), SkinningError(), []
+    tints = distinct_tints(clips)
+    error = SkinningError()
+    entries = []
     block = skin.pack()
     for i, tint in enumerate(tints):
         colors = body_colors(len(skin.template), body.regions, tint, body.faces)

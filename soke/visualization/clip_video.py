@@ -26,7 +26,9 @@ from soke.visualization.source_video import beside, original_frames
 #: What a panel can show; its place decides the colour, wherever it is shown.
 SYSTEMS = ("reference", "generated")
 #: The contact sheet beside a film shows every so many frames, or fewer of a long clip, in columns.
-SHEET_STEP, SHEET_FRAMES, SHEET_COLUMNS = 10, 60, 6
+SHEET_STEP = 10
+SHEET_FRAMES = 60
+SHEET_COLUMNS = 6
 #: What the camera looks at, and the close-ups below it.
 VIEWS: dict[str, tuple[str, tuple[str, ...]]] = {
     "upper_body": ("upper_body", ("right_hand",)),
@@ -50,7 +52,8 @@ ORIGINAL_WIDTH = 480
 #: A caption has room for fewer letters than that; what follows is not looked at.
 CAPTION_LETTERS = 600
 #: So many words are named below the caption, cut to so many letters; the rest is counted.
-NOTED_WORDS, WORD_LETTERS = 12, 40
+NOTED_WORDS = 12
+WORD_LETTERS = 40
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,8 @@ def render_clip(
     if panel_width < 64:
         raise ValueError(f"a panel of {panel_width} pixels is too narrow; take 64 or more")
     panel_width += panel_width % 2
-    places, ground = place_views(view, close_ups, panel_width, regions), choose_ground(background)
+    places = place_views(view, close_ups, panel_width, regions)
+    ground = choose_ground(background)
     views = [(place.name, place.width, place.height) for place in places]
     paths = cameras_of_views(views, clips, regions, fps)
     tints = [panel.tint or TINTS[i % len(TINTS)] for i, panel in enumerate(panels)]
@@ -180,8 +181,11 @@ class _Stage:
         mark: np.ndarray,
         ground: Ground,
     ) -> None:
-        self.clip, self.colors, self.views = clip, colors, views
-        self.mark, self.ground = mark, ground
+        self.clip = clip
+        self.colors = colors
+        self.views = views
+        self.mark = mark
+        self.ground = ground
         self._held: Frame | None = None
         height = max(place.top + place.height + place.rim for place, _ in views)
         self.height = height + height % 2

@@ -18,7 +18,8 @@ from soke.visualization import Camera, Lighting, Rasterizer, body_colors, camera
 WORKER = Path(__file__).with_name("stand_in_worker.py")
 FACES = np.array([[0, 1, 2]])
 CAMERA = Camera((0.0, 0.0, 0.0), 1.0, 24, 16)
-TRIANGLE, WHITE = np.eye(3, dtype=np.float32), np.ones((3, 3), np.float32)
+TRIANGLE = np.eye(3, dtype=np.float32)
+WHITE = np.ones((3, 3), np.float32)
 
 
 def environment(folder, command):

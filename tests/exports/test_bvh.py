@@ -57,7 +57,8 @@ def test_channels_are_as_documented(body, still_face):
 def test_angles_do_not_leap(body):
     motion = np.zeros((200, 133), np.float32)
     phase = np.linspace(0, 4 * np.pi, 200)
-    motion[:, 60], motion[:, 61] = 3 * np.sin(phase), 2 * np.cos(phase)
+    motion[:, 60] = 3 * np.sin(phase)
+    motion[:, 61] = 2 * np.cos(phase)
     motion[:, 12] = np.linspace(-6, 6, 200)
     lines = bvh_text(body, motion, 25).splitlines()
     rows = np.array([line.split() for line in lines[lines.index("MOTION") + 3 :]], float)

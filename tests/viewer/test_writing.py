@@ -22,7 +22,9 @@ class Page(HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.elements, self.contents, self._open = [], [], None
+        self.elements = []
+        self.contents = []
+        self._open = None
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
@@ -145,7 +147,8 @@ def skinned(rest, joints, pose, skin):
     frames = []
     for j, parent in enumerate(skin["parents"]):
         local = np.eye(4)
-        local[:3, :3], local[:3, 3] = turned[j], joints[j] - (parent >= 0) * joints[parent]
+        local[:3, :3] = turned[j]
+        local[:3, 3] = joints[j] - (parent >= 0) * joints[parent]
         frames.append(local if parent < 0 else frames[parent] @ local)
     weights = np.zeros((len(rest), len(joints)))
     weights[np.repeat(np.arange(len(rest)), skin["influences"]), skin["joints"]] = skin["weights"]
