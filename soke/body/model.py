@@ -25,9 +25,17 @@ from soke.structures import BodyOutput
 
 #: The one signer shape that every clip is shown with (the method's evaluation protocol).
 SIGNER_BETAS = (
-    -0.07284723, 0.1795129, -0.27608207, 0.135155, 0.10748172,
-    0.16037364, -0.01616933, -0.03450319, 0.01369138, 0.01108842,
-)  # fmt: skip
+    -0.07284723,
+    0.1795129,
+    -0.27608207,
+    0.135155,
+    0.10748172,
+    0.16037364,
+    -0.01616933,
+    -0.03450319,
+    0.01369138,
+    0.01108842,
+)
 _EXPRESSION_START = 300  # full files have 300 shape directions before the expression
 _CHUNK = 256  # frames skinned at once: bounds memory, keeps matrices large
 

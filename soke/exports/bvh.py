@@ -30,9 +30,11 @@ _POSITIONS = "Xposition Yposition Zposition"
 _ROTATIONS = "Zrotation Xrotation Yrotation"
 #: Joints of the surface that lie at the end of a chain, where the names differ by more than a 3.
 _ENDS = {
-    "left_foot": "left_big_toe", "right_foot": "right_big_toe",
-    "left_eye_smplhf": "left_eye", "right_eye_smplhf": "right_eye",
-}  # fmt: skip
+    "left_foot": "left_big_toe",
+    "right_foot": "right_big_toe",
+    "left_eye_smplhf": "left_eye",
+    "right_eye_smplhf": "right_eye",
+}
 
 
 def bvh_text(body: BodyModel, motion: np.ndarray | torch.Tensor, fps: float) -> str:

@@ -67,9 +67,11 @@ def _glb(path: Path, content: Content) -> list[Path]:
     extras = {
         **content.about,
         "skinning_error_mm": {
-            "mean": apart.mean, "hands_mean": apart.hands_mean, "maximum": apart.maximum
+            "mean": apart.mean,
+            "hands_mean": apart.hands_mean,
+            "maximum": apart.maximum,
         },
-    }  # fmt: skip
+    }
     name = signed.text or "signing"
     return write_glb(
         path, body, signed.motion, signed.fps, name=name, colors=content.colors, extras=extras
@@ -93,9 +95,14 @@ def _pose(path: Path, content: Content) -> list[Path]:
 
 def _ply(path: Path, content: Content) -> list[Path]:
     return write_ply(
-        path, content.body, content.signed.motion, content.signed.fps,
-        frames=content.frames, colors=content.colors, about=content.about,
-    )  # fmt: skip
+        path,
+        content.body,
+        content.signed.motion,
+        content.signed.fps,
+        frames=content.frames,
+        colors=content.colors,
+        about=content.about,
+    )
 
 
 #: What `export` can write. A kind is a row.

@@ -66,7 +66,9 @@ class Buffer:
         whole = np.concatenate([changed, np.zeros((1, 3), np.float32)])
         self.accessors.append(
             {
-                "componentType": _COMPONENT["float32"], "count": count, "type": "VEC3",
+                "componentType": _COMPONENT["float32"],
+                "count": count,
+                "type": "VEC3",
                 **_bounds(whole if len(changed) < count else changed),
                 "sparse": {
                     "count": len(changed),
@@ -74,7 +76,7 @@ class Buffer:
                     "values": {"bufferView": self.view(changed)},
                 },
             }
-        )  # fmt: skip
+        )
         return len(self.accessors) - 1
 
     def to_glb(self, description: Mapping[str, Any]) -> bytes:

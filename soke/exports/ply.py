@@ -145,9 +145,15 @@ def _header(vertices: int, faces: int, colored: bool) -> bytes:
     if colored:
         properties += [f"property uchar {color}" for color, _ in _COLOR]
     lines = [
-        "ply", "format binary_little_endian 1.0", f"element vertex {vertices}", *properties,
-        f"element face {faces}", "property list uchar int vertex_indices", "end_header", "",
-    ]  # fmt: skip
+        "ply",
+        "format binary_little_endian 1.0",
+        f"element vertex {vertices}",
+        *properties,
+        f"element face {faces}",
+        "property list uchar int vertex_indices",
+        "end_header",
+        "",
+    ]
     return "\n".join(lines).encode("ascii")
 
 

@@ -42,16 +42,30 @@ _FACE_FIRST = 76
 _FACE = JOINT_NAMES[_FACE_FIRST:]
 #: Ranges of the 68 points of a face that are joined, and whether the last meets the first.
 _FACE_LINES = (
-    (0, 5, False), (5, 10, False), (10, 14, False), (14, 19, False), (19, 25, True),
-    (25, 31, True), (31, 43, True), (43, 51, True), (51, 68, False),
-)  # fmt: skip
+    (0, 5, False),
+    (5, 10, False),
+    (10, 14, False),
+    (14, 19, False),
+    (19, 25, True),
+    (25, 31, True),
+    (31, 43, True),
+    (43, 51, True),
+    (51, 68, False),
+)
 _BODY_LIMBS = (
-    ("pelvis", "neck"), ("neck", "left_shoulder"), ("neck", "right_shoulder"),
-    ("left_shoulder", "left_elbow"), ("right_shoulder", "right_elbow"),
-    ("left_elbow", "left_wrist"), ("right_elbow", "right_wrist"), ("neck", "nose"),
-    ("nose", "left_eye"), ("nose", "right_eye"), ("left_eye", "left_ear"),
+    ("pelvis", "neck"),
+    ("neck", "left_shoulder"),
+    ("neck", "right_shoulder"),
+    ("left_shoulder", "left_elbow"),
+    ("right_shoulder", "right_elbow"),
+    ("left_elbow", "left_wrist"),
+    ("right_elbow", "right_wrist"),
+    ("neck", "nose"),
+    ("nose", "left_eye"),
+    ("nose", "right_eye"),
+    ("left_eye", "left_ear"),
     ("right_eye", "right_ear"),
-)  # fmt: skip
+)
 
 
 def pose_of(body: BodyModel, motion: np.ndarray | torch.Tensor, fps: float) -> Pose:

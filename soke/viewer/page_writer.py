@@ -30,9 +30,17 @@ from soke.visualization.scene import body_colors
 
 #: The pieces of the page's script, in the order in which they are joined.
 SCRIPTS = (
-    "arrays", "skin", "geometry", "shaders", "stage",
-    "words", "player", "timeline", "controls", "main",
-)  # fmt: skip
+    "arrays",
+    "skin",
+    "geometry",
+    "shaders",
+    "stage",
+    "words",
+    "player",
+    "timeline",
+    "controls",
+    "main",
+)
 #: The view that a page opens with, and the combined one: what is inset in its lower corners, left
 #: and right, comes after the main camera.
 FIRST_VIEW = "upper_body"

@@ -152,10 +152,14 @@ def cameras_of_views(
         for body in bodies
     ]  # [T, views, 2, 3] each
     return [
-        _aim(Camera((0.0, 0.0, 0.0), 1.0, width, height, fade=row.fade), row,
-             [box[:, i] for box in boxes], fps)
+        _aim(
+            Camera((0.0, 0.0, 0.0), 1.0, width, height, fade=row.fade),
+            row,
+            [box[:, i] for box in boxes],
+            fps,
+        )
         for i, (row, (_, width, height)) in enumerate(zip(rows, views))
-    ]  # fmt: skip
+    ]
 
 
 def _look(row: Framing, regions: Regions, top: float, bottom: float) -> Look:

@@ -143,10 +143,17 @@ def _drawn(body: BodyModel, clip: ClipToShow, look: Look) -> Iterator[np.ndarray
     ]
     view, close_ups = VIEWS[look.view]
     frames = render_clip(
-        panels, body.faces, body.regions,
-        caption=clip.text[:CAPTION_LETTERS], note=clip.note, view=view, close_ups=close_ups,
-        fps=clip.fps, font=look.font, background=look.background,
-    )  # fmt: skip
+        panels,
+        body.faces,
+        body.regions,
+        caption=clip.text[:CAPTION_LETTERS],
+        note=clip.note,
+        view=view,
+        close_ups=close_ups,
+        fps=clip.fps,
+        font=look.font,
+        background=look.background,
+    )
     if clip.original is None:
         return frames
     count = max(len(system.motion) for system in clip.systems)

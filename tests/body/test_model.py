@@ -27,9 +27,14 @@ def motion():
 def reference(path, motion):
     """The smplx library itself."""
     model = smplx.SMPLX(
-        str(path), use_pca=False, use_face_contour=True, flat_hand_mean=False, num_betas=10,
-        num_expression_coeffs=10, batch_size=len(motion),
-    )  # fmt: skip
+        str(path),
+        use_pca=False,
+        use_face_contour=True,
+        flat_hand_mean=False,
+        num_betas=10,
+        num_expression_coeffs=10,
+        batch_size=len(motion),
+    )
     frames = features_to_frames(motion, torch.tensor(SIGNER_BETAS))
     at = frame_slices()
     with torch.no_grad():

@@ -45,8 +45,11 @@ def test_finger_tips_are_where_the_surface_has_them(tmp_path, body):
 def test_channels_are_as_documented(body, still_face):
     lines = bvh_text(body, still_face, 25).splitlines()
     channels = [line.split() for line in lines if "CHANNELS" in line]
-    assert channels[0][1:] == ["6", *"Xposition Yposition Zposition".split(),
-                               *"Zrotation Xrotation Yrotation".split()]  # fmt: skip
+    assert channels[0][1:] == [
+        "6",
+        *"Xposition Yposition Zposition".split(),
+        *"Zrotation Xrotation Yrotation".split(),
+    ]
     assert len(channels) == 55
     assert all(c[1:] == ["3", "Zrotation", "Xrotation", "Yrotation"] for c in channels[1:])
     start = lines.index("MOTION")

@@ -107,10 +107,12 @@ def test_folders_that_cannot_be_read(tmp_path, body, motion):
     mesh.write_bytes(whole)
     content = json.loads(note.read_text())
     for change, message in (
-        ({"fps": 0}, "not the note"), ({"frames": None}, "not the note"),
-        ({"frames": []}, "names no frames"), ({"regions": {"head": [10475]}}, "another body"),
+        ({"fps": 0}, "not the note"),
+        ({"frames": None}, "not the note"),
+        ({"frames": []}, "names no frames"),
+        ({"regions": {"head": [10475]}}, "another body"),
         ({"regions": [1]}, "not the note"),
-    ):  # fmt: skip
+    ):
         note.write_text(json.dumps({**content, **change}))
         with pytest.raises(ValueError, match=message):
             read_ply(folder)

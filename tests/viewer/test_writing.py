@@ -90,8 +90,10 @@ def test_controls_are_labelled_and_names_are_unique(page):
 def test_the_data_are_those_of_the_clips(page):
     first, second = page.data["clips"]
     assert (first["name"], first["text"], first["language"]) == (
-        "one", "Good morning, dear world", "en"
-    )  # fmt: skip
+        "one",
+        "Good morning, dear world",
+        "en",
+    )
     assert [kind for _, kind in first["spans"] if kind] == ["retrieved", "missing", "retrieved"]
     assert [s["frames"] for s in first["systems"]] == [24, 16]
     assert np.shape(first["systems"][1]["tokens"]) == (4, 3)
