@@ -64,6 +64,8 @@ _RELEASE_ONLY = {
     "LOSS.TYPE",
     "USE_RICH",
 }
+#: Keys of earlier versions, with the reason why they are ignored.
+_REMOVED = {"RENDER.BACKEND": "bodies are always drawn on the CPU"}
 
 
 class ConfigError(ValueError):
@@ -144,6 +146,10 @@ def _check_keys(config: DictConfig, where: str) -> None:
             continue
         if key in _RELEASE_ONLY:
             log.warning("%s: %s has no meaning here and is ignored", where, key)
+            _remove(config, key)
+            continue
+        if key in _REMOVED:
+            log.warning("%s: %s was removed and is ignored: %s", where, key, _REMOVED[key])
             _remove(config, key)
             continue
         if any(key.startswith(f"{name}.") for name in _RELEASE_ONLY):

@@ -225,11 +225,7 @@ def build_signer(config: DictConfig, run: Path | None = None) -> Signer:
         build.corpora(config),
         module.body,
         config.TEST.BATCH_SIZE,
-        Look(
-            font=config.RENDER.FONT,
-            backend=config.RENDER.BACKEND,
-            background=config.RENDER.BACKGROUND,
-        ),
+        Look(font=config.RENDER.FONT, background=config.RENDER.BACKGROUND),
     )
 
 

@@ -143,6 +143,19 @@ def test_release_keys_warn_and_others_fail(tmp_path, caplog):
         load_config(path)
 
 
+def test_a_removed_key_is_ignored_with_a_warning(tmp_path, caplog):
+    path = tmp_path / "older.yaml"
+    path.write_text("NAME: x\nRENDER: {BACKEND: opengl, CLIPS: 3}\n")
+    config = load_config(path, ["RENDER.BACKEND=cpu"])
+    assert config.RENDER.CLIPS == 3 and "BACKEND" not in config.RENDER
+    first, second = caplog.messages
+    assert (
+        first
+        == f"{path}: RENDER.BACKEND was removed and is ignored: bodies are always drawn on the CPU"
+    )
+    assert second.startswith("the command line: RENDER.BACKEND was removed")
+
+
 def test_debug_runs_stay_away_from_real_results():
     config = load_config(CONFIGS / "demo" / "soke.yaml", debug=True)
     assert config.OUTPUT.EXPERIMENTS == "experiments/debug"

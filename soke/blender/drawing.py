@@ -17,7 +17,8 @@ from soke.visualization import Camera, Frame, Panel, Renderer, render_clip, writ
 
 log = logging.getLogger(__name__)
 
-SAMPLES, PANEL_WIDTH = 32, 480
+SAMPLES = 32
+PANEL_WIDTH = 480
 
 
 def draw_meshes(
@@ -80,7 +81,8 @@ class _Gate:
     """Passes on to a renderer only what is wanted: cameras still follow the whole clip."""
 
     def __init__(self, renderer: Renderer) -> None:
-        self.renderer, self.open = renderer, True
+        self.renderer = renderer
+        self.open = True
 
     def render(self, vertices: np.ndarray, camera: Camera, colors: np.ndarray) -> Frame:
         if self.open:
@@ -129,7 +131,8 @@ def _places(clip: Meshes, frames: Sequence[int] | None) -> list[int] | None:
                 f"{len(clip.frames)}, from {clip.frames[0]} to {clip.frames[-1]}"
             )
         return sorted({clip.frames.index(frame) for frame in frames})
-    first, last = clip.frames[0], clip.frames[-1]
+    first = clip.frames[0]
+    last = clip.frames[-1]
     if len(clip.frames) > 1 and clip.frames == tuple(range(first, last + 1)):
         return None
     return list(range(len(clip.frames)))

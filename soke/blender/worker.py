@@ -70,9 +70,11 @@ class Stage:
             self.show(arrays["vertices"], arrays["colors"])
         camera = job["camera"]
         data = self.camera.data
-        data.sensor_fit, data.sensor_height = "VERTICAL", SENSOR
+        data.sensor_fit = "VERTICAL"
+        data.sensor_height = SENSOR
         data.lens = SENSOR * camera["lens"]
-        data.clip_start, data.clip_end = 0.01, 100.0
+        data.clip_start = 0.01
+        data.clip_end = 100.0
         place(self.camera, camera["rotation"], camera["eye"])
         fade = camera["fade"]
         ramp = self.material.node_tree.nodes["fade"]
@@ -80,7 +82,8 @@ class Stage:
         ramp.inputs["From Min"].default_value = start
         ramp.inputs["From Max"].default_value = start + (fade or 1)
         render = self.scene.render
-        render.resolution_x, render.resolution_y = camera["width"], camera["height"]
+        render.resolution_x = camera["width"]
+        render.resolution_y = camera["height"]
         render.filepath = job["picture"]
         bpy.ops.render.render(write_still=True)
 
@@ -126,7 +129,8 @@ def render_settings(scene: bpy.types.Scene, settings: dict[str, Any]) -> None:
     scene.render.resolution_percentage = 100
     scene.view_settings.view_transform = "Standard"
     if settings["threads"]:
-        scene.render.threads_mode, scene.render.threads = "FIXED", settings["threads"]
+        scene.render.threads_mode = "FIXED"
+        scene.render.threads = settings["threads"]
 
 
 def material(ground: tuple[int, int, int] | None) -> bpy.types.Material:
@@ -137,7 +141,8 @@ def material(ground: tuple[int, int, int] | None) -> bpy.types.Material:
     made = bpy.data.materials.new("body")
     made.cycles.emission_sampling = "NONE"  # what has faded lights nothing
     made.use_nodes = True
-    nodes, links = made.node_tree.nodes, made.node_tree.links
+    nodes = made.node_tree.nodes
+    links = made.node_tree.links
     nodes.clear()
     color = nodes.new("ShaderNodeAttribute")
     color.attribute_name = "tint"
@@ -170,12 +175,14 @@ def surroundings(sky: float, floor: float) -> bpy.types.World:
     """Soft light from all sides: ``sky`` from above, ``floor`` from below, blended between."""
     world = bpy.data.worlds.new("world")
     world.use_nodes = True
-    nodes, links = world.node_tree.nodes, world.node_tree.links
+    nodes = world.node_tree.nodes
+    links = world.node_tree.links
     nodes.clear()
     where = nodes.new("ShaderNodeTexCoord")
     axes = nodes.new("ShaderNodeSeparateXYZ")
     ramp = nodes.new("ShaderNodeMapRange")
-    light, output = nodes.new("ShaderNodeBackground"), nodes.new("ShaderNodeOutputWorld")
+    light = nodes.new("ShaderNodeBackground")
+    output = nodes.new("ShaderNodeOutputWorld")
     for name, value in (("From Min", -1), ("From Max", 1), ("To Min", floor), ("To Max", sky)):
         ramp.inputs[name].default_value = value
     links.new(where.outputs["Generated"], axes.inputs["Vector"])

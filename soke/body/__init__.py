@@ -1,8 +1,9 @@
-"""The SMPL-X body: layer, joint sets, rigid alignment."""
+"""The SMPL-X body: model, skinning, point sets, rigid alignment."""
 
 from soke.body.files import STAND_IN, body_name, locate_body_model
 from soke.body.model import SIGNER_BETAS, BodyModel
 from soke.body.points import ALL_JOINTS, COMBINED, POINT_SETS, PointSet
+from soke.body.skinning import bends, pose_joints, rotation_matrices, skin
 
 __all__ = [
     "ALL_JOINTS",
@@ -12,6 +13,10 @@ __all__ = [
     "STAND_IN",
     "BodyModel",
     "PointSet",
+    "bends",
     "body_name",
     "locate_body_model",
+    "pose_joints",
+    "rotation_matrices",
+    "skin",
 ]

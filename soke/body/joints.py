@@ -43,9 +43,12 @@ class SurfaceJoints(nn.Module):
         """Joints [N, 89, 3] of the posed ``vertices`` [N, V, 3] and axis-angles [N, 55, 3]."""
         count = len(vertices)
         contour_faces, contour_weights = find_dynamic_lmk_idx_and_bcoords(
-            vertices, pose.reshape(count, -1), self.turning_faces, self.dynamic_lmk_bary_coords,
+            vertices,
+            pose.reshape(count, -1),
+            self.turning_faces,
+            self.dynamic_lmk_bary_coords,
             self.neck_chain,
-        )  # fmt: skip
+        )
         landmarks = vertices2landmarks(
             vertices,
             self.faces,

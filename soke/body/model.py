@@ -1,7 +1,7 @@
 """SMPL-X: from the 133 modelled features to vertices, joints and scored points.
 
-Skinning is that of the `smplx` package, against which it is tested; here it is done on arrays that
-were read safely, and only for the vertices that an output needs.
+The results are those of the `smplx` package, against which they are tested. Here the model file is
+read safely, and only the vertices that an output needs are skinned.
 """
 
 from __future__ import annotations
@@ -14,20 +14,28 @@ from typing import Any
 
 import numpy as np
 import torch
-from smplx.lbs import batch_rigid_transform, batch_rodrigues
 from torch import Tensor, nn
 
 from soke.body.files import STAND_IN, body_name, read_body_arrays
 from soke.body.joints import SurfaceJoints
 from soke.body.points import ALL_JOINTS, POINT_SETS, REGION_JOINTS, Point
+from soke.body.skinning import bends, pose_joints, rotation_matrices, skin
 from soke.parts import features_to_frames, frame_slices
 from soke.structures import BodyOutput
 
 #: The one signer shape that every clip is shown with (the method's evaluation protocol).
 SIGNER_BETAS = (
-    -0.07284723, 0.1795129, -0.27608207, 0.135155, 0.10748172,
-    0.16037364, -0.01616933, -0.03450319, 0.01369138, 0.01108842,
-)  # fmt: skip
+    -0.07284723,
+    0.1795129,
+    -0.27608207,
+    0.135155,
+    0.10748172,
+    0.16037364,
+    -0.01616933,
+    -0.03450319,
+    0.01369138,
+    0.01108842,
+)
 _EXPRESSION_START = 300  # full files have 300 shape directions before the expression
 _CHUNK = 256  # frames skinned at once: bounds memory, keeps matrices large
 
@@ -56,7 +64,8 @@ class _Surface:
 class BodyModel(nn.Module):
     """The neutral body in the fixed signer shape, root and lower body at rest, relaxed hand mean.
 
-    ``name`` says which body it is, ``faces`` [F, 3] are its triangles.
+    ``path`` is an SMPL-X model file (.npz or .pkl), by default the stand-in that ships with the
+    package. ``name`` says which body it is, ``faces`` [F, 3] are its triangles.
     """
 
     def __init__(self, path: str | Path | None = None) -> None:
@@ -135,7 +144,8 @@ class BodyModel(nn.Module):
 
     def full_pose(self, motion: Tensor) -> tuple[Tensor, Tensor]:
         """Axis-angles of the 55 joints [N, 55, 3] and expression [N, 10] of features [N, 133]."""
-        frames, where = features_to_frames(motion, self.betas), frame_slices()
+        frames = features_to_frames(motion, self.betas)
+        where = frame_slices()
         eyes = frames.new_zeros(len(frames), 6)
         hands = torch.cat(
             [frames[:, where["smplx_lhand_pose"]], frames[:, where["smplx_rhand_pose"]]], dim=1
@@ -155,11 +165,10 @@ class BodyModel(nn.Module):
     def _skeleton(self, motion: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Rotations [N,55,3,3], joints [N,55,3], relative transforms [N,55,4,4], expression."""
         pose, expression = self.full_pose(motion)
-        rotations = batch_rodrigues(pose.reshape(-1, 3)).view(len(pose), -1, 3, 3)
+        rotations = rotation_matrices(pose)
         directions = torch.einsum("jv,vce->jce", self.regressor, self.expression)
         rest = self.regressor @ self.template + torch.einsum("jce,ne->njc", directions, expression)
-        parents = torch.tensor(self.parents, device=motion.device)
-        joints, transforms = batch_rigid_transform(rotations, rest, parents)
+        joints, transforms = pose_joints(rotations, rest, self.parents)
         return rotations, joints, transforms, expression
 
     @staticmethod
@@ -167,20 +176,18 @@ class BodyModel(nn.Module):
         surface: _Surface, rotations: Tensor, transforms: Tensor, expression: Tensor
     ) -> Tensor:
         """Posed vertices [N, V, 3]."""
-        count, size = len(rotations), len(surface.template)
         shaped = surface.template + torch.einsum("vce,ne->nvc", surface.expression, expression)
         if surface.correctives is not None:
-            bend = rotations[:, 1:] - torch.eye(3, device=rotations.device)
-            shaped = shaped + (bend.reshape(count, -1) @ surface.correctives).view(count, size, 3)
-        blended = surface.weights @ transforms[:, :, :3].reshape(count, -1, 12)
-        blended = blended.view(count, size, 3, 4)
-        return (blended[..., :3] @ shaped[..., None])[..., 0] + blended[..., 3]
+            shaped = shaped + (bends(rotations) @ surface.correctives).view(shaped.shape)
+        return skin(shaped, surface.weights, transforms)
 
     @torch.no_grad()
     @_in_full_precision
     def forward(self, motion: Tensor) -> BodyOutput:
         """Vertices [N, 10475, 3] and joints [N, 144, 3] in metres of features [N, 133]."""
-        surface, vertices, joints = self._surface(), [], []
+        surface = self._surface()
+        vertices = []
+        joints = []
         for chunk in motion.split(_CHUNK):
             rotations, skeleton, transforms, expression = self._skeleton(chunk)
             posed = self._skin(surface, rotations, transforms, expression)
@@ -193,8 +200,9 @@ class BodyModel(nn.Module):
     @torch.no_grad()
     @_in_full_precision
     def vertices(self, motion: Tensor) -> Tensor:
-        """Vertices [N, 10475, 3] alone."""
-        surface, vertices = self._surface(), []
+        """Vertices [N, 10475, 3] in metres of features [N, 133], without the joints."""
+        surface = self._surface()
+        vertices = []
         for chunk in motion.split(_CHUNK):
             rotations, _, transforms, expression = self._skeleton(chunk)
             vertices.append(self._skin(surface, rotations, transforms, expression))
@@ -210,7 +218,8 @@ class BodyModel(nn.Module):
         """
         surface = self._surface(self.point_vertices)
         joint_surface = self._surface(self.surface_joints.vertices) if all_joints else None
-        sources, all_of_them = [], []
+        sources = []
+        all_of_them = []
         for chunk in motion.split(4 * _CHUNK):
             rotations, joints, transforms, expression = self._skeleton(chunk)
             posed = self._skin(surface, rotations, transforms, expression)

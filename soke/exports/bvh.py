@@ -30,9 +30,11 @@ _POSITIONS = "Xposition Yposition Zposition"
 _ROTATIONS = "Zrotation Xrotation Yrotation"
 #: Joints of the surface that lie at the end of a chain, where the names differ by more than a 3.
 _ENDS = {
-    "left_foot": "left_big_toe", "right_foot": "right_big_toe",
-    "left_eye_smplhf": "left_eye", "right_eye_smplhf": "right_eye",
-}  # fmt: skip
+    "left_foot": "left_big_toe",
+    "right_foot": "right_big_toe",
+    "left_eye_smplhf": "left_eye",
+    "right_eye_smplhf": "right_eye",
+}
 
 
 def bvh_text(body: BodyModel, motion: np.ndarray | torch.Tensor, fps: float) -> str:
@@ -41,8 +43,10 @@ def bvh_text(body: BodyModel, motion: np.ndarray | torch.Tensor, fps: float) -> 
     Raises ``ValueError`` for a motion of another shape, without frames or with numbers that are not
     finite, and for a rate that cannot be.
     """
-    motion, fps = checked_motion(motion), checked_fps(fps)
-    rest, ends = rest_joints(body), _end_sites(body)
+    motion = checked_motion(motion)
+    fps = checked_fps(fps)
+    rest = rest_joints(body)
+    ends = _end_sites(body)
     lines = ["HIERARCHY", *_hierarchy(body.parents, rest, ends, 0, 0)]
     angles = _euler_angles(quaternions(body, motion))[:, list(_depth_first(body.parents))]
     where = np.tile(_CENTIMETRES * rest[0], (len(motion), 1))
@@ -71,7 +75,8 @@ def _depth_first(parents: list[int], joint: int = 0) -> Iterator[int]:
 def _hierarchy(
     parents: list[int], rest: np.ndarray, ends: dict[int, np.ndarray], joint: int, depth: int
 ) -> Iterator[str]:
-    indent, root = "\t" * depth, parents[joint] < 0
+    indent = "\t" * depth
+    root = parents[joint] < 0
     # The root's place is among its channels, which replace the offset in some readers and are
     # added to it in others: a zero offset suits both.
     offset = np.zeros(3) if root else rest[joint] - rest[parents[joint]]
@@ -103,7 +108,8 @@ def _end_sites(body: BodyModel) -> dict[int, np.ndarray]:
     first = len(body.parents)
     places = body.surface_joints.extra.tolist()
     vertices = dict(zip(JOINT_NAMES[first : first + len(places)], places))
-    template, ends = body.template.cpu().double().numpy(), {}
+    template = body.template.cpu().double().numpy()
+    ends = {}
     for joint in set(range(first)) - set(body.parents):
         name = _ENDS.get(JOINTS[joint], JOINTS[joint].removesuffix("3"))
         if name in vertices:

@@ -61,14 +61,17 @@ class Exporter:
 
 
 def _glb(path: Path, content: Content) -> list[Path]:
-    signed, body = content.signed, content.body
+    signed = content.signed
+    body = content.body
     apart = skinning_error(body, signed.motion)
     extras = {
         **content.about,
         "skinning_error_mm": {
-            "mean": apart.mean, "hands_mean": apart.hands_mean, "maximum": apart.maximum
+            "mean": apart.mean,
+            "hands_mean": apart.hands_mean,
+            "maximum": apart.maximum,
         },
-    }  # fmt: skip
+    }
     name = signed.text or "signing"
     return write_glb(
         path, body, signed.motion, signed.fps, name=name, colors=content.colors, extras=extras
@@ -92,9 +95,14 @@ def _pose(path: Path, content: Content) -> list[Path]:
 
 def _ply(path: Path, content: Content) -> list[Path]:
     return write_ply(
-        path, content.body, content.signed.motion, content.signed.fps,
-        frames=content.frames, colors=content.colors, about=content.about,
-    )  # fmt: skip
+        path,
+        content.body,
+        content.signed.motion,
+        content.signed.fps,
+        frames=content.frames,
+        colors=content.colors,
+        about=content.about,
+    )
 
 
 #: What `export` can write. A kind is a row.
@@ -142,7 +150,8 @@ def export(
     """
     if kind not in EXPORTS:
         raise ValueError(f"there is no export {kind!r}; choose from {', '.join(EXPORTS)}")
-    row, path = EXPORTS[kind], Path(path)
+    row = EXPORTS[kind]
+    path = Path(path)
     if frames is not None and not row.by_frame:
         able = ", ".join(name for name, other in EXPORTS.items() if other.by_frame)
         raise ValueError(f"{kind} holds whole clips: frames can be chosen for {able} only")

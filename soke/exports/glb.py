@@ -58,8 +58,10 @@ def skinned_glb(
     finite, and for a rate or number of weights that cannot be. How far such a body is from the body
     model says `soke.exports.skinning_error`.
     """
-    motion, fps = checked_motion(motion), checked_fps(fps)
-    rig, buffer = Rig(body, influences), Buffer()
+    motion = checked_motion(motion)
+    fps = checked_fps(fps)
+    rig = Rig(body, influences)
+    buffer = Buffer()
     turns = quaternions(body, motion).astype(np.float32)
     _, faces = local_rotations(body, motion)
     used = [k for k in range(faces.shape[1]) if expression and np.abs(faces[:, k]).max() > 0]
@@ -103,7 +105,8 @@ def write_glb(
 
 def _joint_nodes(body: BodyModel, first: np.ndarray) -> list[dict[str, Any]]:
     """The joints, posed as in the first frame [55, 4]: what a reader without animations shows."""
-    rest, nodes = rest_joints(body), []
+    rest = rest_joints(body)
+    nodes = []
     for joint, parent in enumerate(body.parents):
         offset = rest[joint] - (rest[parent] if parent >= 0 else 0)
         below = [child for child, above in enumerate(body.parents) if above == joint]

@@ -11,7 +11,8 @@ import numpy as np
 
 _COMPONENT = {"uint8": 5121, "uint16": 5123, "uint32": 5125, "float32": 5126}
 _KIND = {1: "SCALAR", 3: "VEC3", 4: "VEC4", 16: "MAT4"}
-VERTICES, INDICES = 34962, 34963  # what a view is bound to on the graphics card
+VERTICES = 34962  # what a view is bound to on the graphics card
+INDICES = 34963
 
 
 class Buffer:
@@ -65,7 +66,9 @@ class Buffer:
         whole = np.concatenate([changed, np.zeros((1, 3), np.float32)])
         self.accessors.append(
             {
-                "componentType": _COMPONENT["float32"], "count": count, "type": "VEC3",
+                "componentType": _COMPONENT["float32"],
+                "count": count,
+                "type": "VEC3",
                 **_bounds(whole if len(changed) < count else changed),
                 "sparse": {
                     "count": len(changed),
@@ -73,7 +76,7 @@ class Buffer:
                     "values": {"bufferView": self.view(changed)},
                 },
             }
-        )  # fmt: skip
+        )
         return len(self.accessors) - 1
 
     def to_glb(self, description: Mapping[str, Any]) -> bytes:

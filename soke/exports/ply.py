@@ -60,7 +60,9 @@ def write_ply(
     written before. Raises ``ValueError`` for a motion, rate or frame that cannot be, and where a
     file or a folder with other files has the name.
     """
-    folder, motion, fps = Path(folder), checked_motion(motion), checked_fps(fps)
+    folder = Path(folder)
+    motion = checked_motion(motion)
+    fps = checked_fps(fps)
     chosen = _checked_frames(frames, len(motion))
     _check_place(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -96,7 +98,8 @@ def ply_bytes(vertices: np.ndarray, faces: np.ndarray, colors: np.ndarray | None
         for i, (color, _) in enumerate(_COLOR):
             rows[color] = np.round(255 * np.clip(colors[:, i], 0, 1))
     triangles = np.empty(len(faces), dtype=_TRIANGLE)
-    triangles["count"], triangles["corners"] = 3, faces
+    triangles["count"] = 3
+    triangles["corners"] = faces
     header = _header(len(rows), len(triangles), colors is not None)
     return header + rows.tobytes() + triangles.tobytes()
 
@@ -107,11 +110,13 @@ def read_ply(folder: str | Path) -> Meshes:
     Raises `soke.files.MissingAssetError` when there is no such folder, and ``ValueError`` that
     names the file for one that was not written by `write_ply` or is damaged.
     """
-    folder, remedy = Path(folder), "`python -m vis_mesh ... --export ply` writes such folders"
+    folder = Path(folder)
+    remedy = "`python -m vis_mesh ... --export ply` writes such folders"
     note_path = require(folder / ABOUT, "The note about a clip's meshes", remedy)
     try:
         note = json.loads(note_path.read_text(encoding="utf-8"))
-        frames, fps = tuple(map(int, note.pop("frames"))), checked_fps(note.pop("fps"))
+        frames = tuple(map(int, note.pop("frames")))
+        fps = checked_fps(note.pop("fps"))
         regions = {
             str(name): np.array(rows, np.int64) for name, rows in note.pop("regions").items()
         }
@@ -140,9 +145,15 @@ def _header(vertices: int, faces: int, colored: bool) -> bytes:
     if colored:
         properties += [f"property uchar {color}" for color, _ in _COLOR]
     lines = [
-        "ply", "format binary_little_endian 1.0", f"element vertex {vertices}", *properties,
-        f"element face {faces}", "property list uchar int vertex_indices", "end_header", "",
-    ]  # fmt: skip
+        "ply",
+        "format binary_little_endian 1.0",
+        f"element vertex {vertices}",
+        *properties,
+        f"element face {faces}",
+        "property list uchar int vertex_indices",
+        "end_header",
+        "",
+    ]
     return "\n".join(lines).encode("ascii")
 
 

@@ -30,7 +30,8 @@ from soke.exports.skeleton_motion import checked_fps, checked_motion
 from soke.files import atomic_path
 
 #: Millimetres that are in view; the signer's hands stay within them.
-WIDTH, HEIGHT = 2000, 2000
+WIDTH = 2000
+HEIGHT = 2000
 #: The height (metres) of the middle of the view, above the pelvis: where hands are while signing.
 _MIDDLE = 0.35
 _VERSION = 0.2  # of the format
@@ -41,16 +42,30 @@ _FACE_FIRST = 76
 _FACE = JOINT_NAMES[_FACE_FIRST:]
 #: Ranges of the 68 points of a face that are joined, and whether the last meets the first.
 _FACE_LINES = (
-    (0, 5, False), (5, 10, False), (10, 14, False), (14, 19, False), (19, 25, True),
-    (25, 31, True), (31, 43, True), (43, 51, True), (51, 68, False),
-)  # fmt: skip
+    (0, 5, False),
+    (5, 10, False),
+    (10, 14, False),
+    (14, 19, False),
+    (19, 25, True),
+    (25, 31, True),
+    (31, 43, True),
+    (43, 51, True),
+    (51, 68, False),
+)
 _BODY_LIMBS = (
-    ("pelvis", "neck"), ("neck", "left_shoulder"), ("neck", "right_shoulder"),
-    ("left_shoulder", "left_elbow"), ("right_shoulder", "right_elbow"),
-    ("left_elbow", "left_wrist"), ("right_elbow", "right_wrist"), ("neck", "nose"),
-    ("nose", "left_eye"), ("nose", "right_eye"), ("left_eye", "left_ear"),
+    ("pelvis", "neck"),
+    ("neck", "left_shoulder"),
+    ("neck", "right_shoulder"),
+    ("left_shoulder", "left_elbow"),
+    ("right_shoulder", "right_elbow"),
+    ("left_elbow", "left_wrist"),
+    ("right_elbow", "right_wrist"),
+    ("neck", "nose"),
+    ("nose", "left_eye"),
+    ("nose", "right_eye"),
+    ("left_eye", "left_ear"),
     ("right_eye", "right_ear"),
-)  # fmt: skip
+)
 
 
 def pose_of(body: BodyModel, motion: np.ndarray | torch.Tensor, fps: float) -> Pose:
@@ -59,7 +74,8 @@ def pose_of(body: BodyModel, motion: np.ndarray | torch.Tensor, fps: float) -> P
     Raises ``ValueError`` for a motion of another shape, without frames or with numbers that are not
     finite, and for a rate that cannot be.
     """
-    motion, fps = checked_motion(motion), checked_fps(fps)
+    motion = checked_motion(motion)
+    fps = checked_fps(fps)
     found = body.scored_points(motion.to(body.betas), all_joints=True)
     face = found[ALL_JOINTS][:, _FACE_FIRST:]
     points = torch.cat([*(found[name] for name in POINT_SETS), face], dim=1)

@@ -23,7 +23,9 @@ class SkinningError:
     """Distance between the page's vertices and the body model's, over all frames so far."""
 
     def __init__(self) -> None:
-        self.maximum, self._sum, self._count = 0.0, 0.0, 0
+        self.maximum = 0.0
+        self._sum = 0.0
+        self._count = 0
 
     def add(self, shown: torch.Tensor, true: torch.Tensor) -> None:
         """Vertices ``[T, V, 3]`` in metres."""

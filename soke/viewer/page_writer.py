@@ -30,9 +30,17 @@ from soke.visualization.scene import body_colors
 
 #: The pieces of the page's script, in the order in which they are joined.
 SCRIPTS = (
-    "arrays", "skin", "geometry", "shaders", "stage",
-    "words", "player", "timeline", "controls", "main",
-)  # fmt: skip
+    "arrays",
+    "skin",
+    "geometry",
+    "shaders",
+    "stage",
+    "words",
+    "player",
+    "timeline",
+    "controls",
+    "main",
+)
 #: The view that a page opens with, and the combined one: what is inset in its lower corners, left
 #: and right, comes after the main camera.
 FIRST_VIEW = "upper_body"
@@ -69,7 +77,9 @@ def _write_blocks(
     file: TextIO, clips: Sequence[ClipToShow], body: BodyModel, skin: PageSkin
 ) -> dict[str, Any]:
     """Write the arrays, clip by clip, and return the data that tells what they are."""
-    tints, error, entries = distinct_tints(clips), SkinningError(), []
+    tints = distinct_tints(clips)
+    error = SkinningError()
+    entries = []
     block = skin.pack()
     for i, tint in enumerate(tints):
         colors = body_colors(len(skin.template), body.regions, tint, body.faces)

@@ -1,10 +1,9 @@
-"""The body as a page carries it: linear blend skinning and a few directions of change.
+"""The body as a page stores it: skinning weights and a few directions in which vertices move.
 
 Skinning alone would lack the expression of the face and the pose correctives (how flesh bulges
-where a joint bends). Both move the vertices of the body at rest before it is skinned, and both are
-sums of fixed directions. The expression's directions are taken over as they are. The 486
-directions of the pose correctives would weigh tens of megabytes; what the page's own clips make of
-them lies in a far smaller space, which is found by a principal component analysis.
+where a joint bends). Both move the vertices at rest before skinning, along fixed directions. The
+expression's ten directions are stored as they are. The 486 of the pose correctives would take tens
+of megabytes, so a principal component analysis of the page's own clips reduces them to a few.
 """
 
 from __future__ import annotations
@@ -14,43 +13,42 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from smplx.lbs import batch_rigid_transform, batch_rodrigues
 from torch import Tensor
 
-from soke.body import BodyModel
+from soke.body import BodyModel, bends, pose_joints, rotation_matrices, skin
 from soke.viewer.array_block import Block
 
-TOLERANCE = 1e-4  # metres: no sampled vertex is left further from its place than that, or ...
-RANKS = (4, 8, 16, 24, 32, 48, 64)  # ... so many directions stand for the pose correctives
-SAMPLE = 300  # frames that they are chosen by
+TOLERANCE = 1e-4  # metres: the largest error of a sampled vertex
+RANKS = (4, 8, 16, 24, 32, 48, 64)  # numbers of directions to try until TOLERANCE is met
+SAMPLE = 300  # frames from which the directions are computed
 _LEVELS = 32767  # directions are stored in 16 bits
 
 
 @dataclass(frozen=True)
 class PageMotion:
-    """What moves the skin in T frames: axis-angles ``[T, J, 3]``, coefficients ``[T, K]``."""
+    """What moves the skin in T frames: axis-angles ``[T, J, 3]`` and coefficients ``[T, K]``."""
 
     rotations: np.ndarray
     coefficients: np.ndarray
 
 
 class PageSkin:
-    """The skin that a page shows, exactly as it is stored there.
+    """The skin that a page shows, exactly as stored there: V vertices, J = 55 joints, K directions.
 
-    ``motions`` are all that the page shows, each [T, 133]: they decide which directions stand for
-    the pose correctives. V vertices, J = 55 joints, K directions.
+    ``motions`` are all motions of the page, each [T, 133]. They decide which directions replace
+    the pose correctives.
     """
 
     def __init__(self, body: BodyModel, motions: Iterable[np.ndarray]) -> None:
-        self.parents, self.faces = list(body.parents), body.faces
+        self.parents = list(body.parents)
+        self.faces = body.faces
         self.template = body.template  # [V, 3], metres
         self.rest = body.regressor @ body.template  # [J, 3], metres
         self.weights = body.weights  # [V, J]
         directions = [body.expression.permute(2, 0, 1)]  # [10, V, 3]
         self._project: Tensor | None = None
         if body.has_correctives:
-            bends = _sample(body, motions)
-            found = principal_directions(bends @ body.correctives)
+            found = principal_directions(_sample(body, motions) @ body.correctives)
             self._project = body.correctives @ found.T  # [486, K - 10]
             directions.append(found.view(len(found), -1, 3))
         self.scales, self.codes = _in_16_bits(torch.cat(directions))  # [K], [K, V, 3]
@@ -63,25 +61,23 @@ class PageSkin:
         pose, expression = body.full_pose(motion.float())
         pieces = [expression]
         if self._project is not None:
-            pieces.append(_bends(pose) @ self._project)
+            pieces.append(bends(rotation_matrices(pose)) @ self._project)
         return PageMotion(pose.numpy(), torch.cat(pieces, dim=1).numpy())
 
     def vertices(self, motion: PageMotion) -> Tensor:
         """Vertices ``[T, V, 3]`` (metres) as the page shows them."""
-        pose, coefficients = map(torch.as_tensor, (motion.rotations, motion.coefficients))
-        count, joints = pose.shape[:2]
+        rotations = rotation_matrices(torch.as_tensor(motion.rotations))
+        coefficients = torch.as_tensor(motion.coefficients)
         rest = self.rest + torch.einsum("tk,kjc->tjc", coefficients, self.joint_directions)
-        rotations = batch_rodrigues(pose.reshape(-1, 3)).view(count, joints, 3, 3)
-        _, transforms = batch_rigid_transform(rotations, rest, torch.tensor(self.parents))
+        _, transforms = pose_joints(rotations, rest, self.parents)
         directions = self.codes.float() * self.scales[:, None, None]
         shaped = self.template + torch.einsum("tk,kvc->tvc", coefficients, directions)
-        blended = self.weights @ transforms[:, :, :3].reshape(count, joints, 12)
-        blended = blended.view(count, -1, 3, 4)
-        return (blended[..., :3] @ shaped[..., None])[..., 0] + blended[..., 3]
+        return skin(shaped, self.weights, transforms)
 
     def pack(self) -> Block:
         """The arrays that the page's script reads; see page/skin.js."""
-        block, used = Block(), self.weights.numpy() > 0
+        block = Block()
+        used = self.weights.numpy() > 0
         _, joints = np.nonzero(used)
         small = len(self.template) <= 2**16
         block.add("template", self.template.numpy())
@@ -98,13 +94,14 @@ class PageSkin:
 
 
 def principal_directions(offsets: Tensor) -> Tensor:
-    """Orthonormal directions ``[K, 3 V]`` that offsets ``[n, 3 V]`` (metres) are nearly sums of.
+    """Orthonormal directions ``[K, 3 V]`` whose sums approximate offsets ``[n, 3 V]`` (metres).
 
-    K is the first of `RANKS` that leaves no vertex further than `TOLERANCE` from its place.
+    K is the first of `RANKS` with no vertex error above `TOLERANCE`, or else the last.
     """
     exact = offsets.double()
     values, vectors = torch.linalg.eigh(exact @ exact.T)
-    values, vectors = values.flip(0), vectors.flip(1)
+    values = values.flip(0)
+    vectors = vectors.flip(1)
     known = int((values > 1e-9 * values[0].clamp(min=1e-12)).sum())
     directions = ((vectors[:, :known] / values[:known].sqrt()).T @ exact).float()  # [known, 3 V]
     for rank in RANKS:
@@ -116,19 +113,13 @@ def principal_directions(offsets: Tensor) -> Tensor:
 
 
 def _sample(body: BodyModel, motions: Iterable[np.ndarray]) -> Tensor:
-    """Bends ``[n, 486]`` of frames spread evenly over all motions."""
-    bends = torch.cat([_bends(body.full_pose(torch.as_tensor(m).float())[0]) for m in motions])
-    chosen = np.unique(np.linspace(0, len(bends) - 1, SAMPLE).round().astype(int))
-    return bends[torch.as_tensor(chosen)]
-
-
-def _bends(pose: Tensor) -> Tensor:
-    """How far each joint but the root is turned from rest: ``[T, 9 (J - 1)]`` of ``[T, J, 3]``."""
-    rotations = batch_rodrigues(pose[:, 1:].reshape(-1, 3)).view(len(pose), -1, 3, 3)
-    return (rotations - torch.eye(3)).reshape(len(pose), -1)
+    """Bends ``[n, 486]`` of up to `SAMPLE` frames, spread evenly over all motions."""
+    poses = torch.cat([body.full_pose(torch.as_tensor(m).float())[0] for m in motions])
+    chosen = np.unique(np.linspace(0, len(poses) - 1, SAMPLE).round().astype(int))
+    return bends(rotation_matrices(poses[torch.as_tensor(chosen)]))
 
 
 def _in_16_bits(directions: Tensor) -> tuple[Tensor, Tensor]:
-    """Scales ``[K]`` and whole numbers ``[K, V, 3]`` whose product is nearly ``directions``."""
+    """Scales ``[K]`` and int16 values ``[K, V, 3]`` whose product approximates ``directions``."""
     scales = directions.abs().amax(dim=(1, 2)).clamp(min=1e-12) / _LEVELS
     return scales, (directions / scales[:, None, None]).round().short()

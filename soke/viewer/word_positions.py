@@ -22,7 +22,8 @@ def marked(text: str, keywords: Sequence[str], missing: Sequence[str]) -> list[t
         return [(text, "")] if text else []
     longest_first = sorted({*keywords, *missing} - {""}, key=lambda word: (-len(word), word))
     pattern = re.compile("|".join(map(_whole_word, longest_first)), re.IGNORECASE)
-    spans, end = [], 0
+    spans = []
+    end = 0
     for match in pattern.finditer(text):
         kind = kinds.get(match[0].casefold())
         if kind is None:  # letters that are alike to the search and not to the table

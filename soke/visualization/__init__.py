@@ -1,6 +1,5 @@
 """Mesh images, captions and video."""
 
-from soke.visualization.backends import BACKENDS, choose_renderer
 from soke.visualization.camera import FRAMINGS, Camera, cameras
 from soke.visualization.captions import find_font, text_strip
 from soke.visualization.lazy_frames import LazyClip
@@ -18,7 +17,6 @@ from soke.visualization.video import (
 from soke.visualization.write_errors import NotWrittenError
 
 __all__ = [
-    "BACKENDS",
     "FRAMINGS",
     "TINTS",
     "VIEWS",
@@ -32,7 +30,6 @@ __all__ = [
     "Renderer",
     "body_colors",
     "cameras",
-    "choose_renderer",
     "contact_sheet",
     "find_font",
     "render_clip",

@@ -46,8 +46,10 @@ class Camera:
     @property
     def rotation(self) -> np.ndarray:
         """Rows are the picture's right, the picture's up and the way back to the camera."""
-        sin_yaw, cos_yaw = np.sin(self.yaw), np.cos(self.yaw)
-        sin_pitch, cos_pitch = np.sin(self.pitch), np.cos(self.pitch)
+        sin_yaw = np.sin(self.yaw)
+        cos_yaw = np.cos(self.yaw)
+        sin_pitch = np.sin(self.pitch)
+        cos_pitch = np.cos(self.pitch)
         back = np.array([sin_yaw * cos_pitch, sin_pitch, cos_yaw * cos_pitch])
         right = np.array([cos_yaw, 0.0, -sin_yaw])
         return np.stack([right, np.cross(back, right), back])  # [3, 3]
@@ -142,17 +144,22 @@ def cameras_of_views(
     """
     rows = [framing(name, regions) for name, _, _ in views]
     firsts = [body[0][:, 1] for body in bodies]
-    top, bottom = max(y.max() for y in firsts), min(y.min() for y in firsts)
+    top = max(y.max() for y in firsts)
+    bottom = min(y.min() for y in firsts)
     looks = [_look(row, regions, float(top), float(bottom)) for row in rows]
     boxes = [
         np.array([[look(vertices) for look in looks] for vertices in body], np.float64)
         for body in bodies
     ]  # [T, views, 2, 3] each
     return [
-        _aim(Camera((0.0, 0.0, 0.0), 1.0, width, height, fade=row.fade), row,
-             [box[:, i] for box in boxes], fps)
+        _aim(
+            Camera((0.0, 0.0, 0.0), 1.0, width, height, fade=row.fade),
+            row,
+            [box[:, i] for box in boxes],
+            fps,
+        )
         for i, (row, (_, width, height)) in enumerate(zip(rows, views))
-    ]  # fmt: skip
+    ]
 
 
 def _look(row: Framing, regions: Regions, top: float, bottom: float) -> Look:
@@ -179,11 +186,14 @@ def _box(points: np.ndarray) -> np.ndarray:
 
 def _aim(view: Camera, row: Framing, boxes: Sequence[np.ndarray], fps: float) -> list[list[Camera]]:
     """Cameras like ``view`` for the boxes ``[T, 2, 3]`` of each body."""
-    width, height = view.width, view.height
+    width = view.width
+    height = view.height
     if not row.regions:
         everything = np.concatenate(boxes)
-        low, high = np.nanmin(everything[:, 0], axis=0), np.nanmax(everything[:, 1], axis=0)
-        centre, size = (low + high) / 2, high - low
+        low = np.nanmin(everything[:, 0], axis=0)
+        high = np.nanmax(everything[:, 1], axis=0)
+        centre = (low + high) / 2
+        size = high - low
         span = row.margin * max(size[1], size[0] * height / width)
         still = replace(view, target=tuple(centre.tolist()), span=float(span))
         return [[still] * len(box) for box in boxes]

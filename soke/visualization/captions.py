@@ -116,7 +116,8 @@ def _has(path: Path | None, character: str) -> bool:
     font = _load(path, 24)
     if font is None:
         return False
-    image, missing = font.getmask(character), font.getmask(_UNASSIGNED)
+    image = font.getmask(character)
+    missing = font.getmask(_UNASSIGNED)
     return image.size != missing.size or bytes(image) != bytes(missing)
 
 
@@ -141,7 +142,8 @@ def find_font(text: str, size: int, font: str | Path | None = None) -> ImageFont
 
 @lru_cache(maxsize=256)
 def _choose(text: str, named: str | None) -> Path | None:
-    best, fewest = None, missing_letters(text, None)
+    best = None
+    fewest = missing_letters(text, None)
     for path in _candidates(named):
         if _load(path, 24) is None:
             continue
@@ -149,7 +151,8 @@ def _choose(text: str, named: str | None) -> Path | None:
         if not missing:
             return path
         if best is None or len(missing) < len(fewest):
-            best, fewest = path, missing
+            best = path
+            fewest = missing
     if fewest:
         logger.warning(
             "no font has the letters %s of %r, so they appear as boxes; install one that has "
@@ -168,7 +171,8 @@ _PIECES = re.compile(rf"[{_NO_BLANKS}][、。，；：？！」』）》]*|\s+|[
 
 def wrap(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
     """Break ``text`` into lines of at most ``width`` pixels; a word that is longer is cut."""
-    lines, line = [], ""
+    lines = []
+    line = ""
     for piece in _PIECES.findall(" ".join(text.split())):
         if font.getlength((line + piece).rstrip()) <= width:
             line += piece
@@ -220,5 +224,6 @@ def text_strip(
     if ground is not None:
         return np.asarray(image).copy()
     strip = np.empty((*image.size[::-1], 4), np.uint8)
-    strip[..., :3], strip[..., 3] = color, np.asarray(image)
+    strip[..., :3] = color
+    strip[..., 3] = np.asarray(image)
     return strip

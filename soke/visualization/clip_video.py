@@ -26,7 +26,9 @@ from soke.visualization.source_video import beside, original_frames
 #: What a panel can show; its place decides the colour, wherever it is shown.
 SYSTEMS = ("reference", "generated")
 #: The contact sheet beside a film shows every so many frames, or fewer of a long clip, in columns.
-SHEET_STEP, SHEET_FRAMES, SHEET_COLUMNS = 10, 60, 6
+SHEET_STEP = 10
+SHEET_FRAMES = 60
+SHEET_COLUMNS = 6
 #: What the camera looks at, and the close-ups below it.
 VIEWS: dict[str, tuple[str, tuple[str, ...]]] = {
     "upper_body": ("upper_body", ("right_hand",)),
@@ -50,20 +52,20 @@ ORIGINAL_WIDTH = 480
 #: A caption has room for fewer letters than that; what follows is not looked at.
 CAPTION_LETTERS = 600
 #: So many words are named below the caption, cut to so many letters; the rest is counted.
-NOTED_WORDS, WORD_LETTERS = 12, 40
+NOTED_WORDS = 12
+WORD_LETTERS = 40
 
 
 @dataclass(frozen=True)
 class Look:
     """How films look.
 
-    ``view`` is a key of `VIEWS`, ``font`` a font file for captions; for ``backend`` and
-    ``background`` see `soke.visualization.render_clip`.
+    ``view`` is a key of `VIEWS`, ``font`` a font file for captions; for ``background`` see
+    `soke.visualization.render_clip`.
     """
 
     view: str = "upper_body"
     font: str | None = None
-    backend: str = "auto"
     background: str | tuple[int, int, int] | None = None
 
     def __post_init__(self) -> None:
@@ -141,10 +143,17 @@ def _drawn(body: BodyModel, clip: ClipToShow, look: Look) -> Iterator[np.ndarray
     ]
     view, close_ups = VIEWS[look.view]
     frames = render_clip(
-        panels, body.faces, body.regions,
-        caption=clip.text[:CAPTION_LETTERS], note=clip.note, view=view, close_ups=close_ups,
-        fps=clip.fps, font=look.font, backend=look.backend, background=look.background,
-    )  # fmt: skip
+        panels,
+        body.faces,
+        body.regions,
+        caption=clip.text[:CAPTION_LETTERS],
+        note=clip.note,
+        view=view,
+        close_ups=close_ups,
+        fps=clip.fps,
+        font=look.font,
+        background=look.background,
+    )
     if clip.original is None:
         return frames
     count = max(len(system.motion) for system in clip.systems)

@@ -29,7 +29,8 @@ def body_colors(
     A light hand before a darker chest is easier to read than one of the chest's colour. With
     ``faces`` [F, 3] the hem between the two is softened: regions end at whole triangles.
     """
-    clothes, skin = np.array(tint) / 255, np.array(SKIN) / 255
+    clothes = np.array(tint) / 255
+    skin = np.array(SKIN) / 255
     bare = np.zeros(vertex_count)
     for name in {name for row in FRAMINGS.values() for name in row.regions}:
         if name in regions:
@@ -43,7 +44,8 @@ def body_colors(
 def _softened(values: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """Values ``[V]`` averaged with their neighbours on the mesh, a few times over."""
     count = len(values)
-    rows, columns = faces[:, [0, 1, 2]].ravel(), faces[:, [1, 2, 0]].ravel()
+    rows = faces[:, [0, 1, 2]].ravel()
+    columns = faces[:, [1, 2, 0]].ravel()
     ones = np.ones(len(rows))
     edges = coo_matrix((ones, (rows, columns)), shape=(count, count)).tocsr()
     edges = edges + edges.T + identity(count, format="csr")

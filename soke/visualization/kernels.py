@@ -17,9 +17,11 @@ BACK = -0.3
 
 #: Sums may be taken in another order, which is a fifth faster; infinity keeps its meaning.
 OUTER = {
-    "cache": True, "nogil": True, "error_model": "numpy",
+    "cache": True,
+    "nogil": True,
+    "error_model": "numpy",
     "fastmath": {"contract", "arcp", "nsz", "reassoc"},
-}  # fmt: skip
+}
 INNER = {**OUTER, "forceinline": True}
 
 

@@ -21,8 +21,11 @@ class LazyClip:
     ) -> None:
         if frames < 1 or chunk < 1:
             raise ValueError(f"a clip has frames, and so has a chunk; got {frames} and {chunk}")
-        self._frames, self._pose, self._chunk = frames, pose, chunk
-        self._start, self._posed = -1, np.empty((0, 0, 3), np.float32)
+        self._frames = frames
+        self._pose = pose
+        self._chunk = chunk
+        self._start = -1
+        self._posed = np.empty((0, 0, 3), np.float32)
 
     def __len__(self) -> int:
         return self._frames

@@ -71,7 +71,8 @@ def place_views(
 
 def _inset(combination: Combination, side: int) -> list[Place]:
     inset = round(INSET_SHARE * side)
-    first, last = RIM, side - inset - RIM
+    first = RIM
+    last = side - inset - RIM
     return [
         Place(combination.view, 0, 0, side, side),
         *(

@@ -74,7 +74,8 @@ class Rasterizer:
         texel = shadow_texel(camera)
         lit = self._seen_from_light(vertices, camera)  # [V, 3]
         asked = self._seen_from_light(vertices + SHADOW_BIAS * texel * normals, camera)
-        height, width = camera.height * scale, camera.width * scale
+        height = camera.height * scale
+        width = camera.width * scale
         seen = np.zeros((height, width), np.float32), np.full((height, width), -1, np.int32)
         rows = SHADOW_MAP if self.shadow else 1
         shadow = np.full((rows, rows), -np.inf, np.float32), np.empty((0, 0), np.int32)

@@ -1,7 +1,6 @@
-"""What every renderer promises, and the light that all of them share.
+"""The interface of a renderer, and the light that all renderers share.
 
-The rasteriser of this package needs nothing but pip packages. The OpenGL renderer, and any other,
-keeps the same promise and the same light.
+`soke.visualization.Rasterizer` and `soke.blender.BlenderRenderer` implement it.
 """
 
 from __future__ import annotations
@@ -33,12 +32,6 @@ class Renderer(Protocol):
         with a `Lighting` without ground.
         """
         ...
-
-
-class ClosableRenderer(Renderer, Protocol):
-    """A renderer that holds threads or the memory of a graphics card until it is closed."""
-
-    def close(self) -> None: ...
 
 
 def _unit(x: float, y: float, z: float) -> tuple[float, float, float]:

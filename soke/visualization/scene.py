@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from soke.visualization.backends import choose_renderer
 from soke.visualization.background import PAGE, PALE_INK, Ground, choose_ground, put
 from soke.visualization.camera import Camera, Regions, cameras_of_views
 from soke.visualization.captions import Color, text_strip
 from soke.visualization.colors import TINTS, body_colors
 from soke.visualization.lazy_frames import LazyClip
 from soke.visualization.panel_layout import GAP, Place, place_views
+from soke.visualization.rasterizer import Rasterizer
 from soke.visualization.renderer import Frame, Lighting, Renderer
 
 __all__ = ["GAP", "PAGE", "PALE_INK", "TINTS", "Panel", "body_colors", "render_clip"]
@@ -45,7 +45,6 @@ def render_clip(
     panel_width: int = 480,
     fps: float = 25.0,
     font: str | None = None,
-    backend: str = "auto",
     background: str | Color | None = None,
     renderer: Renderer | None = None,
 ) -> Iterator[Frame]:
@@ -64,21 +63,21 @@ def render_clip(
         panel_width: width of a panel in pixels; the view is as tall as it is wide.
         fps: frames a second, for how smoothly close-ups follow.
         font: a font file or its name, for letters that the system's fonts lack.
-        backend: what draws, one of `backends.BACKENDS`.
         background: "transparent", or a colour of page and ground (see `ground.choose_ground`).
-        renderer: a renderer built for the same faces and ground, instead of a ``backend``; it
-            stays open.
+        renderer: draws instead of a `Rasterizer`, such as `soke.blender.BlenderRenderer`. It must
+            be built for the same faces and background, and is not closed.
 
     Returns an iterator of as many frames ``[H, W, 3]`` (uint8, even sizes; ``[H, W, 4]`` if
     transparent) as the longest clip has; one frame at a time is in memory. Raises ``ValueError``
     at once, before the first frame, for no panels, vertices of wrong or differing shape, NaN, an
-    unknown view, background or backend, and a missing region.
+    unknown view or background, and a missing region.
     """
     clips = _checked(panels)
     if panel_width < 64:
         raise ValueError(f"a panel of {panel_width} pixels is too narrow; take 64 or more")
     panel_width += panel_width % 2
-    places, ground = place_views(view, close_ups, panel_width, regions), choose_ground(background)
+    places = place_views(view, close_ups, panel_width, regions)
+    ground = choose_ground(background)
     views = [(place.name, place.width, place.height) for place in places]
     paths = cameras_of_views(views, clips, regions, fps)
     tints = [panel.tint or TINTS[i % len(TINTS)] for i, panel in enumerate(panels)]
@@ -97,7 +96,7 @@ def render_clip(
     foot = _foot(caption, note, panel_width, len(panels), font, ground)
     if renderer is not None:
         return _frames(stages, heads, foot, ground, renderer)
-    own = choose_renderer(faces, backend, lighting=Lighting(ground=ground.view))
+    own = Rasterizer(faces, lighting=Lighting(ground=ground.view))
     return _closing(own.close, _frames(stages, heads, foot, ground, own))
 
 
@@ -182,8 +181,11 @@ class _Stage:
         mark: np.ndarray,
         ground: Ground,
     ) -> None:
-        self.clip, self.colors, self.views = clip, colors, views
-        self.mark, self.ground = mark, ground
+        self.clip = clip
+        self.colors = colors
+        self.views = views
+        self.mark = mark
+        self.ground = ground
         self._held: Frame | None = None
         height = max(place.top + place.height + place.rim for place, _ in views)
         self.height = height + height % 2

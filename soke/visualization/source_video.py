@@ -36,7 +36,8 @@ def original_frames(path: Path, fps: float, count: int) -> Iterator[Frame]:
     which is no video or image.
     """
     frames = _of_images(path, fps) if path.is_dir() else _of_video(path)
-    shown, (time, waiting) = None, next(frames, (0.0, None))
+    shown = None
+    time, waiting = next(frames, (0.0, None))
     if waiting is None:
         raise ValueError(f"{path} has no picture")
     for t in range(count):

@@ -58,7 +58,8 @@ def write_video(path: str | Path, frames: Iterable[Frame], fps: float, crf: int 
         for frame in chain([first], frames):
             picture = av.VideoFrame.from_ndarray(_even(frame), format="rgb24")
             picture = picture.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709)
-            picture.pts, picture.time_base = count, 1 / rate
+            picture.pts = count
+            picture.time_base = 1 / rate
             with saying(path):
                 container.mux(stream.encode(picture))
             count += 1
@@ -87,12 +88,15 @@ def write_gif(path: str | Path, frames: Iterable[Frame], fps: float) -> int:
     with ExitStack() as stack:
         container = _open(stack, path, format="gif")
         stream = container.add_stream("gif", rate=rate)
-        stream.height, stream.width, stream.pix_fmt = height, width, "pal8"
+        stream.height = height
+        stream.width = width
+        stream.pix_fmt = "pal8"
         graph = _palettes(width, height, kind, rate)
         count = 0
         for frame in chain([first], frames):
             picture = av.VideoFrame.from_ndarray(frame, format=kind)
-            picture.pts, picture.time_base = count, 1 / rate
+            picture.pts = count
+            picture.time_base = 1 / rate
             graph.push(picture)
             for drawn in _pulled(graph):
                 with saying(path):
@@ -158,7 +162,8 @@ def contact_sheet(
     sheet = np.full((rows * height + gap, columns * width + gap, channels), ground, np.uint8)
     sheet[..., 3:] = 0
     for i, frame in enumerate(frames):
-        top, left = gap + i // columns * height, gap + i % columns * width
+        top = gap + i // columns * height
+        left = gap + i % columns * width
         put(sheet, frame, top, left)
     return sheet
 

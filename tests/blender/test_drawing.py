@@ -18,7 +18,8 @@ from soke.visualization import Camera, Lighting, Rasterizer, body_colors, camera
 WORKER = Path(__file__).with_name("stand_in_worker.py")
 FACES = np.array([[0, 1, 2]])
 CAMERA = Camera((0.0, 0.0, 0.0), 1.0, 24, 16)
-TRIANGLE, WHITE = np.eye(3, dtype=np.float32), np.ones((3, 3), np.float32)
+TRIANGLE = np.eye(3, dtype=np.float32)
+WHITE = np.ones((3, 3), np.float32)
 
 
 def environment(folder, command):
@@ -84,9 +85,7 @@ def test_what_blender_said_last_is_passed_on(stand_in, tmp_path):
 
 
 def test_clips_become_a_video_side_by_side(stand_in, tmp_path, body):
-    folders = [
-        meshes(tmp_path / "a", body), meshes(tmp_path / "b", body, 5, title="ours")
-    ]  # fmt: skip
+    folders = [meshes(tmp_path / "a", body), meshes(tmp_path / "b", body, 5, title="ours")]
     (path,) = draw_meshes(folders, tmp_path / "out", environment=stand_in, panel_width=64)
     assert path == tmp_path / "out" / "a.mp4"
     with av.open(str(path)) as video:
@@ -139,8 +138,11 @@ def test_the_verb_says_what_is_missing(tmp_path, body):
     ):
         done = subprocess.run(
             [sys.executable, root / "vis_blender.py", *map(str, arguments)],
-            capture_output=True, text=True, cwd=root, check=False,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            cwd=root,
+            check=False,
+        )
         assert done.returncode == 1 and message in done.stderr
         assert "Traceback" not in done.stderr
 

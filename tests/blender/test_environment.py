@@ -52,6 +52,4 @@ def test_what_is_installed(tmp_path):
     log = tmp_path / "log"
     folder = interpreter(tmp_path / "env", f'echo "$@" >> {log}')
     assert set_up(folder) == folder / "bin" / "python"
-    assert log.read_text().splitlines() == [
-        "-m pip install -q bpy==5.0.1 numpy<2", "-c import bpy"
-    ]  # fmt: skip
+    assert log.read_text().splitlines() == ["-m pip install -q bpy==5.0.1 numpy<2", "-c import bpy"]

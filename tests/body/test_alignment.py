@@ -34,14 +34,16 @@ def path(request, monkeypatch):
 
 def scipy_aligned(x, y):
     """Best similarity transform of the points [J, 3] onto others."""
-    x, target = x - x.mean(axis=0), y - y.mean(axis=0)
+    x = x - x.mean(axis=0)
+    target = y - y.mean(axis=0)
     turned = Rotation.align_vectors(target, x)[0].apply(x)
     return (turned * target).sum() / (x**2).sum() * turned + y.mean(axis=0)
 
 
 def best_by_search(x, y):
     """The same by trying rotations: [J, 3], for clouds where the closed form may go wrong."""
-    x, target = x - x.mean(axis=0), y - y.mean(axis=0)
+    x = x - x.mean(axis=0)
+    target = y - y.mean(axis=0)
 
     def gain(turn):
         return -(Rotation.from_rotvec(turn).apply(x) * target).sum()
@@ -62,7 +64,8 @@ def test_root_align():
 @few
 @given(seeds, st.integers(3, 40), st.sampled_from([torch.float32, torch.float64]))
 def test_equals_scipy(seed, count, dtype):
-    x, y = points(seed, 3, count).to(dtype), points(seed + 1, 3, count).to(dtype)
+    x = points(seed, 3, count).to(dtype)
+    y = points(seed + 1, 3, count).to(dtype)
     wide = [p.double().numpy() for p in (x, y)]
     expected = np.stack([scipy_aligned(*pair) for pair in zip(*wide)])
     distances = np.linalg.norm(expected - wide[1], axis=-1)
@@ -81,7 +84,8 @@ def test_a_whole_body_equals_scipy(path):
     y = x + 0.02 * points(11, 31, 10475)
     errors = similarity_errors(x, y)
     for frame in (0, 15, 30):
-        a, b = x[frame].numpy(), y[frame].numpy()
+        a = x[frame].numpy()
+        b = y[frame].numpy()
         expected = np.linalg.norm(scipy_aligned(a, b) - b, axis=-1).mean()
         assert errors[frame].item() == pytest.approx(expected, abs=1e-12)
     alone = torch.cat([similarity_errors(x[i : i + 1], y[i : i + 1]) for i in range(31)])
@@ -102,7 +106,8 @@ def test_the_number_of_torch_threads_stays(call):
 @few
 @given(seeds, st.floats(1e-3, 1e3), st.floats(1e-3, 1e3))
 def test_errors_ignore_similarities_of_the_source_and_scale_with_the_target(seed, scale, unit):
-    x, y = points(seed, 5, 21), points(seed + 1, 5, 21)
+    x = points(seed, 5, 21)
+    y = points(seed + 1, 5, 21)
     errors = similarity_errors(x, y)
     turns = torch.tensor(Rotation.random(5, rng=seed).as_matrix())
     moved = scale * (x @ turns + points(seed + 2, 5, 1))
@@ -126,14 +131,17 @@ def test_equals_scipy_procrustes_where_no_reflection_is_better(seed):
 def test_a_similarity_is_undone(path, scale, dtype, atol):
     y = points(12, 7, 21)
     turns = torch.tensor(Rotation.random(7, rng=0).as_matrix())
-    x, y = (scale * y @ turns + points(13, 7, 1)).to(dtype), y.to(dtype)
+    x = (scale * y @ turns + points(13, 7, 1)).to(dtype)
+    y = y.to(dtype)
     assert torch.allclose(similarity_align(x, y), y, rtol=0, atol=atol)
     assert torch.allclose(similarity_errors(x, y), torch.zeros(7).double(), atol=atol)
 
 
 def test_batches_equal_single_frames(path):
-    x, y = points(1, 2, 3, 21), points(2, 2, 3, 21)
-    together, errors = similarity_align(x, y), similarity_errors(x, y)
+    x = points(1, 2, 3, 21)
+    y = points(2, 2, 3, 21)
+    together = similarity_align(x, y)
+    errors = similarity_errors(x, y)
     assert errors.shape == (2, 3)
     assert torch.allclose(errors, (together - y).norm(dim=-1).mean(dim=-1))
     for i in range(2):
@@ -174,7 +182,8 @@ def test_nearly_flat_and_nearly_straight_points(seed, digits, mirror):
 
 @pytest.mark.parametrize("place", [0.0, 0.1, 1e6])
 def test_coinciding_points(path, place):
-    y, point = points(4, 6, 21), torch.full((6, 21, 3), place, dtype=torch.float64)
+    y = points(4, 6, 21)
+    point = torch.full((6, 21, 3), place, dtype=torch.float64)
     centroid = y.mean(dim=1, keepdim=True)
     from_centroid = (y - centroid).norm(dim=-1).mean(dim=-1)
     blurred = point * (1 + 1e-16 * points(5, 6, 21).sign())  # coincide but for rounding
@@ -188,7 +197,8 @@ def test_coinciding_points(path, place):
 
 
 def test_points_far_from_the_origin(path):
-    x, y = points(14, 5, 21), points(15, 5, 21)
+    x = points(14, 5, 21)
+    y = points(15, 5, 21)
     far = torch.tensor([1e6, -3e6, 2e6])
     assert torch.allclose(similarity_errors(x + far, y - far), similarity_errors(x, y), atol=1e-8)
 
@@ -209,7 +219,8 @@ def test_collinear_points(path):
 
 
 def test_type_is_that_of_the_source(path):
-    x, y = points(7, 21).float(), points(8, 21)
+    x = points(7, 21).float()
+    y = points(8, 21)
     assert similarity_align(x, y).dtype == torch.float32
     exact = similarity_align(x.double(), y).float()
     assert torch.allclose(similarity_align(x, y), exact)
@@ -220,7 +231,8 @@ def test_type_is_that_of_the_source(path):
 
 
 def test_gradients_pass():
-    x, y = points(19, 2, 4).requires_grad_(), points(20, 2, 4)
+    x = points(19, 2, 4).requires_grad_()
+    y = points(20, 2, 4)
     assert torch.autograd.gradcheck(similarity_align, (x, y))
     assert torch.allclose(similarity_align(x, y), similarity_align(x.detach(), y))
 

@@ -27,10 +27,16 @@ def motion():
 def reference(path, motion):
     """The smplx library itself."""
     model = smplx.SMPLX(
-        str(path), use_pca=False, use_face_contour=True, flat_hand_mean=False, num_betas=10,
-        num_expression_coeffs=10, batch_size=len(motion),
-    )  # fmt: skip
-    frames, at = features_to_frames(motion, torch.tensor(SIGNER_BETAS)), frame_slices()
+        str(path),
+        use_pca=False,
+        use_face_contour=True,
+        flat_hand_mean=False,
+        num_betas=10,
+        num_expression_coeffs=10,
+        batch_size=len(motion),
+    )
+    frames = features_to_frames(motion, torch.tensor(SIGNER_BETAS))
+    at = frame_slices()
     with torch.no_grad():
         return model(
             betas=frames[:, at["smplx_shape"]],
@@ -44,7 +50,8 @@ def reference(path, motion):
 
 
 def test_vertices_and_joints_are_those_of_smplx(body, motion):
-    ours, theirs = body(motion), reference(STAND_IN, motion)
+    ours = body(motion)
+    theirs = reference(STAND_IN, motion)
     assert ours.vertices.shape == (7, 10475, 3) and ours.joints.shape == (7, 144, 3)
     torch.testing.assert_close(ours.vertices, theirs.vertices, atol=2e-6, rtol=0)
     torch.testing.assert_close(ours.joints, theirs.joints, atol=2e-6, rtol=0)
@@ -59,14 +66,16 @@ def test_pose_correctives_are_applied_where_a_model_has_them(tmp_path, motion):
     arrays["labels"] = np.array([{"an": "object"}], dtype=object)  # as in the licensed file
     path = tmp_path / "SMPLX_NEUTRAL.npz"
     np.savez(path, **arrays)
-    model, theirs = BodyModel(path), reference(path, motion)
+    model = BodyModel(path)
+    theirs = reference(path, motion)
     torch.testing.assert_close(model(motion).vertices, theirs.vertices, atol=2e-6, rtol=0)
     points = model.scored_points(motion)["rhand"]
     torch.testing.assert_close(points[:, 4], theirs.vertices[:, 8079], atol=2e-6, rtol=0)
 
 
 def test_scored_points_equal_the_protocol_on_the_full_body(body, motion):
-    output, points = body(motion), body.scored_points(motion)
+    output = body(motion)
+    points = body.scored_points(motion)
     for name, point_set in POINT_SETS.items():
         for k, (kind, index) in enumerate(point_set.points):
             expected = {
@@ -79,10 +88,12 @@ def test_scored_points_equal_the_protocol_on_the_full_body(body, motion):
 
 
 def test_all_joints_come_with_the_same_points(body, motion):
-    few, all_of_them = body.scored_points(motion), body.scored_points(motion, all_joints=True)
+    few = body.scored_points(motion)
+    all_of_them = body.scored_points(motion, all_joints=True)
     assert set(all_of_them) == {*few, ALL_JOINTS}
     assert all(torch.equal(all_of_them[name], points) for name, points in few.items())
-    joints, theirs = all_of_them[ALL_JOINTS], reference(STAND_IN, motion).joints
+    joints = all_of_them[ALL_JOINTS]
+    theirs = reference(STAND_IN, motion).joints
     torch.testing.assert_close(joints, theirs, atol=2e-6, rtol=0)
     turned = motion.clone()  # the neck, whose three features come first
     turned[:, :3] = torch.linspace(-1, 1, 7)[:, None] * torch.tensor([0, 1, 0])
@@ -95,7 +106,8 @@ def test_all_joints_come_with_the_same_points(body, motion):
 
 
 def test_a_clip_does_not_depend_on_its_batch(body, motion):
-    together, alone = body.scored_points(motion)["rhand"], body.scored_points(motion[3:4])["rhand"]
+    together = body.scored_points(motion)["rhand"]
+    alone = body.scored_points(motion[3:4])["rhand"]
     torch.testing.assert_close(together[3:4], alone, atol=1e-6, rtol=0)
 
 
@@ -122,6 +134,7 @@ def test_regions_cover_the_hands(body):
 
 def test_positions_are_exact_under_mixed_precision(body, motion):
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        points, vertices = body.scored_points(motion), body.vertices(motion)
+        points = body.scored_points(motion)
+        vertices = body.vertices(motion)
     torch.testing.assert_close(points["rhand"], body.scored_points(motion)["rhand"])
     torch.testing.assert_close(vertices, body.vertices(motion))

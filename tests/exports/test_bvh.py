@@ -45,8 +45,11 @@ def test_finger_tips_are_where_the_surface_has_them(tmp_path, body):
 def test_channels_are_as_documented(body, still_face):
     lines = bvh_text(body, still_face, 25).splitlines()
     channels = [line.split() for line in lines if "CHANNELS" in line]
-    assert channels[0][1:] == ["6", *"Xposition Yposition Zposition".split(),
-                               *"Zrotation Xrotation Yrotation".split()]  # fmt: skip
+    assert channels[0][1:] == [
+        "6",
+        *"Xposition Yposition Zposition".split(),
+        *"Zrotation Xrotation Yrotation".split(),
+    ]
     assert len(channels) == 55
     assert all(c[1:] == ["3", "Zrotation", "Xrotation", "Yrotation"] for c in channels[1:])
     start = lines.index("MOTION")
@@ -57,7 +60,8 @@ def test_channels_are_as_documented(body, still_face):
 def test_angles_do_not_leap(body):
     motion = np.zeros((200, 133), np.float32)
     phase = np.linspace(0, 4 * np.pi, 200)
-    motion[:, 60], motion[:, 61] = 3 * np.sin(phase), 2 * np.cos(phase)
+    motion[:, 60] = 3 * np.sin(phase)
+    motion[:, 61] = 2 * np.cos(phase)
     motion[:, 12] = np.linspace(-6, 6, 200)
     lines = bvh_text(body, motion, 25).splitlines()
     rows = np.array([line.split() for line in lines[lines.index("MOTION") + 3 :]], float)

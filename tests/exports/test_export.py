@@ -52,9 +52,17 @@ def test_frames_are_chosen_for_meshes_only(tmp_path, body, motion):
 def test_parameters_keep_what_is_signed(tmp_path, body, motion):
     tokens = np.arange(6).reshape(2, 3)
     (path,) = export(
-        "npz", tmp_path / "x.npz", motion, body, 24, text="Grüße", language="de", tokens=tokens,
-        keywords=["gruß"], missing=["x"],
-    )  # fmt: skip
+        "npz",
+        tmp_path / "x.npz",
+        motion,
+        body,
+        24,
+        text="Grüße",
+        language="de",
+        tokens=tokens,
+        keywords=["gruß"],
+        missing=["x"],
+    )
     assert path == tmp_path / "x.npz"
     back = read_motion(path)
     np.testing.assert_allclose(back.motion, motion, atol=1e-6)

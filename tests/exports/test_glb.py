@@ -25,7 +25,8 @@ def test_with_eight_weights_the_file_is_the_body(body, still_face):
 def test_the_face_moves(body, motion, still_face):
     glb = Glb(skinned_glb(body, motion, 25, influences=8))
     assert len(glb.primitive["targets"]) == 10
-    exact, still = posed(body, motion), posed(body, still_face)
+    exact = posed(body, motion)
+    still = posed(body, still_face)
     assert np.abs(exact - still).max() > 3e-3
     for frame in (0, 8):
         np.testing.assert_allclose(glb.vertices(frame), exact[frame], atol=2e-4)
@@ -107,7 +108,7 @@ def test_one_frame_and_wrong_options(body, motion):
     assert glb.times.tolist() == [0]
     rest = Glb(skinned_glb(body, np.zeros((1, 133)), 25, influences=8))
     np.testing.assert_allclose(rest.vertices(0), posed(body, np.zeros((1, 133)))[0], atol=5e-6)
-    with pytest.raises(ValueError, match="4 or 8 weights a vertex, not 5"):
+    with pytest.raises(ValueError, match="4 or 8 weights per vertex, not 5"):
         Rig(body, 5)
     with pytest.raises(ValueError, match=r"colours are .10475, 3. from 0 to 1"):
         skinned_glb(body, motion, 25, colors=np.full((10475, 3), 2.0))

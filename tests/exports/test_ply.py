@@ -94,7 +94,8 @@ def test_folders_that_cannot_be_read(tmp_path, body, motion):
     (folder,) = export("ply", tmp_path / "x", motion[:2], body, 25)
     with pytest.raises(MissingAssetError, match="--export ply"):
         read_ply(tmp_path / "no")
-    mesh, note = folder / "00001.ply", folder / "clip.json"
+    mesh = folder / "00001.ply"
+    note = folder / "clip.json"
     whole = mesh.read_bytes()
     for wrong, message in ((whole[:-1], "cut short"), (b"ply\nformat ascii 1.0\n", "no PLY file")):
         mesh.write_bytes(wrong)
@@ -106,10 +107,12 @@ def test_folders_that_cannot_be_read(tmp_path, body, motion):
     mesh.write_bytes(whole)
     content = json.loads(note.read_text())
     for change, message in (
-        ({"fps": 0}, "not the note"), ({"frames": None}, "not the note"),
-        ({"frames": []}, "names no frames"), ({"regions": {"head": [10475]}}, "another body"),
+        ({"fps": 0}, "not the note"),
+        ({"frames": None}, "not the note"),
+        ({"frames": []}, "names no frames"),
+        ({"regions": {"head": [10475]}}, "another body"),
         ({"regions": [1]}, "not the note"),
-    ):  # fmt: skip
+    ):
         note.write_text(json.dumps({**content, **change}))
         with pytest.raises(ValueError, match=message):
             read_ply(folder)

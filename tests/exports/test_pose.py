@@ -22,8 +22,11 @@ def test_points_are_those_that_are_scored(read, body, motion):
     expected = body.scored_points(torch.as_tensor(motion), all_joints=True)
     counts = {c.name: len(c.points) for c in read.header.components}
     assert counts == {
-        "SMPLX_BODY": 13, "SMPLX_LEFT_HAND": 21, "SMPLX_RIGHT_HAND": 21, "SMPLX_FACE": 68,
-    }  # fmt: skip
+        "SMPLX_BODY": 13,
+        "SMPLX_LEFT_HAND": 21,
+        "SMPLX_RIGHT_HAND": 21,
+        "SMPLX_FACE": 68,
+    }
     assert read.body.fps == 24 and read.body.data.shape == (9, 1, 123, 3)
     assert (read.body.confidence == 1).all()
     found = metres(read)
@@ -39,10 +42,13 @@ def test_names_find_their_points(read, body, motion):
     found = metres(read)
     pelvis = read.header.get_point_index("SMPLX_BODY", "pelvis")
     for component, name, joint in (
-        ("SMPLX_BODY", "left_wrist", 20), ("SMPLX_BODY", "nose", 55),
-        ("SMPLX_RIGHT_HAND", "INDEX_TIP", 72), ("SMPLX_LEFT_HAND", "LITTLE_TIP", 70),
-        ("SMPLX_LEFT_HAND", "THUMB_TIP", 66), ("SMPLX_FACE", "mouth_bottom", 116),
-    ):  # fmt: skip
+        ("SMPLX_BODY", "left_wrist", 20),
+        ("SMPLX_BODY", "nose", 55),
+        ("SMPLX_RIGHT_HAND", "INDEX_TIP", 72),
+        ("SMPLX_LEFT_HAND", "LITTLE_TIP", 70),
+        ("SMPLX_LEFT_HAND", "THUMB_TIP", 66),
+        ("SMPLX_FACE", "mouth_bottom", 116),
+    ):
         index = read.header.get_point_index(component, name)
         np.testing.assert_allclose(
             found[:, index] - found[:, pelvis], joints[:, joint] - joints[:, 0], atol=1e-6

@@ -12,7 +12,8 @@ def waving(frames=24, seed=0, size=0.25):
     """A smooth motion [T, 133]; the face moves too."""
     draw = np.random.default_rng(seed)
     time = np.linspace(0, 2 * np.pi, frames, endpoint=False)[:, None]
-    phases, speeds = draw.uniform(0, 6, (1, 133)), draw.integers(1, 3, (1, 133))
+    phases = draw.uniform(0, 6, (1, 133))
+    speeds = draw.integers(1, 3, (1, 133))
     motion = size * draw.normal(size=(1, 133)) * np.sin(speeds * time + phases)
     motion[:, 123:] *= 4  # expression: directions, not angles
     return motion.astype(np.float32)

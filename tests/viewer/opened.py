@@ -10,7 +10,9 @@ from PIL import Image
 class Opened:
     def __init__(self, context, path):
         self.page = context.new_page()
-        self.requests, self.complaints, self.dialogs = [], [], []
+        self.requests = []
+        self.complaints = []
+        self.dialogs = []
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("console", self._heard)

@@ -21,7 +21,8 @@ def flat(array):
 
 @pytest.mark.parametrize("kind", ["body", "bending_body"])
 def test_the_vertices_are_those_of_the_body_model(browser, tmp_path, request, kind):
-    body, shown = request.getfixturevalue(kind), clip(frames=(12,))
+    body = request.getfixturevalue(kind)
+    shown = clip(frames=(12,))
     path = write_page(tmp_path / "page.html", [shown], body)
     with opened(browser, path) as page:
         page.drawn().ask("viewer.player.seek(7)")
@@ -36,7 +37,10 @@ def test_the_vertices_are_those_of_the_body_model(browser, tmp_path, request, ki
 def test_the_camera_is_the_renderers(browser, width, height):
     """Points to pixels in the page's script and in Python."""
     source = (files("soke.viewer") / "page" / "geometry.js").read_text(encoding="utf-8")
-    yaw, pitch, target, span = 0.7, -0.3, (0.1, 1.2, -0.05), 0.8
+    yaw = 0.7
+    pitch = -0.3
+    target = (0.1, 1.2, -0.05)
+    span = 0.8
     points = np.random.default_rng(0).uniform(-0.4, 0.4, (20, 3)) + target
     page = browser.new_page()
     given = f"cameraAxes({yaw}, {pitch}), {list(target)}, {span}, {4 * span}, {width / height}"
@@ -54,7 +58,8 @@ def test_the_camera_is_the_renderers(browser, width, height):
 
 def test_the_light_looks_along_its_direction(browser):
     source = (files("soke.viewer") / "page" / "geometry.js").read_text(encoding="utf-8")
-    direction, target = np.array(Lighting().key_direction), np.array([0.1, 1.2, 0.3])
+    direction = np.array(Lighting().key_direction)
+    target = np.array([0.1, 1.2, 0.3])
     page = browser.new_page()
     call = f"fromLight({flat(direction)}, {flat(target)}, 0.5)"
     matrix = np.reshape(page.evaluate(f"{source}; [...{call}]"), (4, 4)).T
@@ -77,7 +82,8 @@ def test_the_picture_agrees_with_the_rasterizer(browser, body, page_file, view):
     height, width, _ = seen.shape
     systems = clip().systems
     shapes = [body.vertices(torch.as_tensor(system.motion)).numpy() for system in systems]
-    shape, followed = shapes[0][9], cameras(view, shapes, body.regions, 512, 512)[0][9]
+    shape = shapes[0][9]
+    followed = cameras(view, shapes, body.regions, 512, 512)[0][9]
     span = followed.span * max(1, height / width)
     camera = Camera(followed.target, span, width, height, fade=followed.fade)
     light = Lighting(ground=tuple(ground.astype(int).tolist()))

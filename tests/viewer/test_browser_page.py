@@ -71,9 +71,19 @@ def test_it_fits(browser, page_file, width, height, colors):
         pale = page.picture("body")[2, 2].mean()
         assert (pale > 200) == (colors == "light")
         for selector in (
-            "#caption", ".retrieved", ".missing", ".score", ".title", "#body", "kbd", "#keys p",
-            "#play", "[aria-current]", "thead th:not([aria-current])", "#views label",
-        ):  # fmt: skip
+            "#caption",
+            ".retrieved",
+            ".missing",
+            ".score",
+            ".title",
+            "#body",
+            "kbd",
+            "#keys p",
+            "#play",
+            "[aria-current]",
+            "thead th:not([aria-current])",
+            "#views label",
+        ):
             assert page.ask(CONTRAST, selector) >= 4.5, selector
 
 
@@ -83,11 +93,19 @@ def test_everything_has_a_role_and_a_name(browser, page_file):
         page.ask("viewer.player.toggle()")
         assert page.page.get_by_role("button", name="Pause", exact=True).count() == 1
     for line in (
-        'heading "Signing"', 'combobox "Clip"', 'slider "Frame"', 'button "Play"',
-        'checkbox "Repeat"', 'group "View"', 'radio "right hand"', 'button "Walk left"',
-        'table "Tokens of generated"', 'rowheader "left hand"', 'region "Text"',
+        'heading "Signing"',
+        'combobox "Clip"',
+        'slider "Frame"',
+        'button "Play"',
+        'checkbox "Repeat"',
+        'group "View"',
+        'radio "right hand"',
+        'button "Walk left"',
+        'table "Tokens of generated"',
+        'rowheader "left hand"',
+        'region "Text"',
         'img "reference: a body that signs the text"',
-    ):  # fmt: skip
+    ):
         assert line in outline, line
     assert not re.search(r"- (button|combobox|slider|checkbox|radio|img)(:|$| \[)", outline, re.M)
 

@@ -13,7 +13,8 @@ def test_play_moves_on_and_pause_holds(browser, page_file):
             page.click("Play").until("viewer.player.frame > 3").click("Pause")
             if page.frame > 0:
                 break
-        held, picture = page.frame, page.picture()
+        held = page.frame
+        picture = page.picture()
         assert np.abs(picture - first).mean() > 0.5
         page.page.wait_for_timeout(300)
         assert page.frame == held

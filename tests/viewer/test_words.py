@@ -25,8 +25,11 @@ def test_a_word_in_both_lists_was_retrieved():
 
 def test_letters_with_a_meaning_in_patterns_stand_for_themselves():
     assert marked("a.b (c) axb", ["a.b", "(c)"], [""]) == [
-        ("a.b", "retrieved"), (" ", ""), ("(c)", "retrieved"), (" axb", "")
-    ]  # fmt: skip
+        ("a.b", "retrieved"),
+        (" ", ""),
+        ("(c)", "retrieved"),
+        (" axb", ""),
+    ]
 
 
 def test_nothing_to_mark():

@@ -22,7 +22,9 @@ class Page(HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.elements, self.contents, self._open = [], [], None
+        self.elements = []
+        self.contents = []
+        self._open = None
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
@@ -88,8 +90,10 @@ def test_controls_are_labelled_and_names_are_unique(page):
 def test_the_data_are_those_of_the_clips(page):
     first, second = page.data["clips"]
     assert (first["name"], first["text"], first["language"]) == (
-        "one", "Good morning, dear world", "en"
-    )  # fmt: skip
+        "one",
+        "Good morning, dear world",
+        "en",
+    )
     assert [kind for _, kind in first["spans"] if kind] == ["retrieved", "missing", "retrieved"]
     assert [s["frames"] for s in first["systems"]] == [24, 16]
     assert np.shape(first["systems"][1]["tokens"]) == (4, 3)
@@ -145,7 +149,8 @@ def skinned(rest, joints, pose, skin):
     frames = []
     for j, parent in enumerate(skin["parents"]):
         local = np.eye(4)
-        local[:3, :3], local[:3, 3] = turned[j], joints[j] - (parent >= 0) * joints[parent]
+        local[:3, :3] = turned[j]
+        local[:3, 3] = joints[j] - (parent >= 0) * joints[parent]
         frames.append(local if parent < 0 else frames[parent] @ local)
     weights = np.zeros((len(rest), len(joints)))
     weights[np.repeat(np.arange(len(rest)), skin["influences"]), skin["joints"]] = skin["weights"]

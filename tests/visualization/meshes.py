@@ -15,8 +15,10 @@ def sphere(radius=1.0, centre=(0.0, 0.0, 0.0), rings=40, sectors=60):
     p, a = np.meshgrid(polar, around, indexing="ij")
     points = np.stack([np.sin(p) * np.sin(a), np.cos(p), np.sin(p) * np.cos(a)], -1)
     i, j = np.meshgrid(np.arange(rings), np.arange(sectors), indexing="ij")
-    a, b = i * sectors + j, i * sectors + (j + 1) % sectors
-    c, d = a + sectors, b + sectors
+    a = i * sectors + j
+    b = i * sectors + (j + 1) % sectors
+    c = a + sectors
+    d = b + sectors
     faces = np.concatenate([np.stack([a, c, d], -1), np.stack([a, d, b], -1)]).reshape(-1, 3)
     return np.array(centre) + radius * points.reshape(-1, 3), faces
 
@@ -28,7 +30,9 @@ def square(half, z, x=0.0, y=0.0):
 
 
 def join(*meshes):
-    vertices, faces, start = [], [], 0
+    vertices = []
+    faces = []
+    start = 0
     for v, f in meshes:
         vertices.append(v)
         faces.append(f + start)

@@ -45,7 +45,8 @@ def test_a_close_up_does_not_jitter_with_the_hand():
 
 
 def test_the_upper_body_stands_still_at_one_scale_for_all():
-    short, long = body(3, 0.0), body(9, 0.05)
+    short = body(3, 0.0)
+    long = body(9, 0.05)
     paths = cameras("upper_body", [short, long], REGIONS, 200, 200)
     assert [len(path) for path in paths] == [3, 9]
     assert len({(camera.target, camera.span) for path in paths for camera in path}) == 1

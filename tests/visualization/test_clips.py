@@ -38,7 +38,7 @@ def test_frames_come_in_chunks_each_posed_once(chunk):
 def test_a_lazy_clip_is_drawn_as_its_vertices_are():
     vertices, faces, regions = clip(7)
     lazy, asked = counted(vertices, 3)
-    options = {"panel_width": 64, "view": "combined", "backend": "cpu"}
+    options = {"panel_width": 64, "view": "combined"}
     short = Panel("b", vertices[:4])
     expected, found = (
         render_clip([Panel("a", whole), short], faces, regions, **options)

@@ -46,7 +46,8 @@ def test_a_sphere_covers_its_disc_without_holes(supersampling):
 
 
 def test_the_nearer_surface_hides_the_farther_whatever_the_order_of_faces():
-    near, far = square(0.5, 0.3), square(1.0, -0.3)
+    near = square(0.5, 0.3)
+    far = square(1.0, -0.3)
     vertices, faces = join(near, far)
     colors = np.concatenate([paint(near[0], (1, 0, 0)), paint(far[0], (0, 0, 1))])
     for order in (faces, faces[::-1]):
@@ -80,7 +81,8 @@ def test_points_behind_the_camera_are_left_out():
 
 def test_the_key_light_casts_a_shadow_and_an_unshaded_surface_has_no_acne():
     lighting = Lighting(key_direction=(0.0, 0.0, 1.0), key=0.8, fill=0, ground=(255, 255, 255))
-    wall, hand = square(1.2, -0.5), square(0.3, 0.0)
+    wall = square(1.2, -0.5)
+    hand = square(0.3, 0.0)
     vertices, faces = join(wall, hand)
     camera = Camera((0.0, 0.0, 0.0), span=3.0, width=120, height=120, yaw=0.6)
     colors = paint(vertices, (0.7, 0.7, 0.7))
@@ -106,6 +108,23 @@ def test_fading_depth_ends_in_the_ground():
     assert (frame == np.array(Lighting().ground)).all()
 
 
+def test_a_transparent_ground_composes_to_the_coloured_one():
+    vertices, faces = join(sphere(1.2), square(1.6, -1))
+    camera = Camera((0.0, 0.0, 0.0), 3.0, 90, 70, fade=0.9)
+    colors = paint(vertices, (0.5, 0.4, 0.3))
+    clear = Rasterizer(faces, lighting=Lighting(ground=None)).render(vertices, camera, colors)
+    assert clear.shape == (70, 90, 4)
+    share = clear[..., 3:] / 255
+    light = (clear[..., :3] / 255) ** 2.2
+    assert (share == 0).mean() > 0.1 and (share == 1).mean() > 0.2
+    assert ((share > 0.2) & (share < 0.8)).mean() > 0.01, "outlines and what fades"
+    for ground in ((255, 255, 255), (10, 60, 120)):
+        solid = Rasterizer(faces, lighting=Lighting(ground=ground)).render(vertices, camera, colors)
+        laid = share * light + (1 - share) * (np.array(ground) / 255) ** 2.2
+        difference = np.abs(255 * laid ** (1 / 2.2) - solid)
+        assert difference.max() < 6 and difference.mean() < 0.5
+
+
 def test_frames_follow_the_vertices_and_repeat_exactly():
     vertices, faces = sphere()
     colors = paint(vertices, (0.5, 0.6, 0.7))
@@ -115,6 +134,9 @@ def test_frames_follow_the_vertices_and_repeat_exactly():
     )
     assert (first != moved).any(axis=-1).mean() > 0.05
     np.testing.assert_array_equal(first, rasterizer.render(vertices, FAR, colors))
+    more = np.concatenate([vertices, [[9.0, 9, 9]]])
+    longer = rasterizer.render(more, FAR, paint(more, (0.5, 0.6, 0.7)))
+    np.testing.assert_array_equal(first, longer, "a vertex of no face is not seen")
 
 
 def test_bands_and_python_threads_do_not_change_the_picture():
@@ -132,6 +154,8 @@ def test_wrong_input_is_named():
     vertices, faces = square(1, 0)
     with pytest.raises(ValueError, match=r"\[F, 3\]"):
         Rasterizer(faces.reshape(-1))
+    with pytest.raises(ValueError, match="supersampling"):
+        Rasterizer(faces, supersampling=0)
     rasterizer = Rasterizer(faces)
     with pytest.raises(ValueError, match="V >= 4"):
         rasterizer.render(vertices[:3], FAR, paint(vertices[:3], (1, 1, 1)))

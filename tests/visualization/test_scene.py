@@ -10,7 +10,9 @@ from tests.visualization.meshes import join, sphere
 
 def clip(frames, step=0.01, scale=1.0):
     """A ball for a trunk, a ball for a head and one for a hand that rises."""
-    trunk, head, hand = sphere(0.6), sphere(0.15, (0, 0.75, 0)), sphere(0.1, (-0.4, 0.4, 0.6))
+    trunk = sphere(0.6)
+    head = sphere(0.15, (0, 0.75, 0))
+    hand = sphere(0.1, (-0.4, 0.4, 0.6))
     vertices, faces = join(trunk, head, hand)
     count = len(head[0])
     regions = {
@@ -35,7 +37,8 @@ def test_panels_stand_side_by_side_and_the_shorter_clip_holds_its_last_frame():
     assert {frame.shape for frame in frames} == {frames[0].shape}
     height, width, _ = frames[0].shape
     assert width == 2 * 120 + 8 and height % 2 == 0 and height > 120 + 79 + 30
-    left, right = slice(0, 120), slice(128, 248)
+    left = slice(0, 120)
+    right = slice(128, 248)
     for a, b in pairwise(frames):
         assert changed(a[:, left], b[:, left]) > 0.002
     assert changed(frames[2][:, right], frames[3][:, right]) > 0.002
@@ -51,7 +54,8 @@ def test_bodies_cover_their_share_and_bear_their_colours():
     (frame,) = render_clip(panels, faces, regions, view="whole_body", close_ups=(), panel_width=200)
     ground = np.array(Lighting().ground)
     top = frame.shape[0] - 200
-    red, blue = frame[top:, :200].astype(int), frame[top:, 208:].astype(int)
+    red = frame[top:, :200].astype(int)
+    blue = frame[top:, 208:].astype(int)
     # The box is 1.2 m x 1.5 m: trunk, head and hand, of which most lies before the trunk.
     area = np.pi * (0.6**2 + 0.15**2) / (1.5 * 1.1) ** 2
     for view in (red, blue):
@@ -154,7 +158,8 @@ def test_a_transparent_clip_is_laid_on_anything():
 
 
 def test_pictures_with_and_without_a_transparent_ground_are_laid_on_each_other():
-    page, clear = np.zeros((2, 3, 3), np.uint8), np.full((1, 1, 4), 200, np.uint8)
+    page = np.zeros((2, 3, 3), np.uint8)
+    clear = np.full((1, 1, 4), 200, np.uint8)
     clear[..., 3] = 51
     put(page, clear, 1, 2)
     assert page[1, 2].tolist() == [40, 40, 40] and page[..., 0].sum() == 40
@@ -187,6 +192,41 @@ def test_another_renderer_can_be_given_and_frames_are_drawn_when_asked_for():
     assert calls == []
     assert (next(frames) == 7).mean() > 0.7
     assert len(calls) == 2  # the body and one close-up
+
+
+def test_a_clip_closes_the_renderer_that_it_made_and_no_other(monkeypatch):
+    made = []
+
+    class Noting:
+        def __init__(self, faces, lighting):
+            self.ground = lighting.ground
+            self.closed = False
+            made.append(self)
+
+        def render(self, vertices, camera, colors):
+            return np.full((camera.height, camera.width, 3), 9, np.uint8)
+
+        def close(self):
+            self.closed = True
+
+    monkeypatch.setattr("soke.visualization.scene.Rasterizer", Noting)
+    vertices, faces, regions = clip(3)
+    panels = [Panel("a", vertices)]
+    frames = render_clip(panels, faces, regions, background="navy")
+    assert made[0].ground == (0, 0, 128)
+    next(frames)
+    assert not made[0].closed
+    assert len(list(frames)) == 2 and made[0].closed
+    abandoned = render_clip(panels, faces, regions)
+    next(abandoned)
+    abandoned.close()
+    assert made[1].closed
+    own = Noting(faces, Lighting())
+    assert len(list(render_clip(panels, faces, regions, renderer=own))) == 3
+    assert not own.closed and len(made) == 3
+    with pytest.raises(ValueError, match="no view"):
+        render_clip(panels, faces, regions, view="knee")
+    assert len(made) == 3, "nothing is opened for a clip that cannot be drawn"
 
 
 def test_skin_is_bare_where_close_ups_look():

@@ -70,7 +70,8 @@ def test_one_frame_and_odd_sizes(tmp_path):
 
 def gif_frames(path, mode="RGB"):
     with Image.open(path) as image:
-        frames, times = [], []
+        frames = []
+        times = []
         for i in range(image.n_frames):
             image.seek(i)
             frames.append(np.asarray(image.convert(mode)))
@@ -140,7 +141,8 @@ def test_a_clip_of_one_frame(tmp_path, name):
 
 @writers
 def test_frames_are_taken_one_at_a_time_and_let_go(tmp_path, name):
-    drawn, most = [], 0
+    drawn = []
+    most = 0
 
     def frames():
         nonlocal most

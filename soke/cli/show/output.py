@@ -96,7 +96,7 @@ def output_of(config: DictConfig, options: argparse.Namespace) -> Output:
 def look(config: DictConfig, view: str = Look().view) -> Look:
     """How films look: the configuration's ``RENDER`` section and a view."""
     render = config.RENDER
-    return Look(view, render.FONT, render.BACKEND, render.BACKGROUND)
+    return Look(view, render.FONT, render.BACKGROUND)
 
 
 def output_folder(config: DictConfig) -> Path:

@@ -1,4 +1,0 @@
-#version 400
-
-void main() {
-}
