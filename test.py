@@ -1,57 +1,7 @@
-"""Evaluate a trained run, or saved predictions: results/<NAME> gets scores, clips and a table."""
+"""Evaluate a trained run, or saved predictions (`soke.cli.test`)."""
 
-from __future__ import annotations
-
-import argparse
-import logging
-from pathlib import Path
-
-from soke import assemble as build
-from soke import tasks
 from soke.cli.main import run_verb
-from soke.config import parse_command_line
-from soke.data.motion.hands import CONVENTIONS
-
-log = logging.getLogger("test")
-
-#: Stages of training and the task that belongs to each.
-_TASKS = {"vae": "reconstruction", "m2t": "m2t"}
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--task",
-        choices=sorted(tasks.TASKS),
-        help="t2m: text to motion; m2t: signing to text; reconstruction: poses through the "
-        "tokenizer. Without it, the one that belongs to TRAIN.STAGE",
-    )
-    parser.add_argument(
-        "--predictions",
-        type=Path,
-        metavar="DIR",
-        help="score the predictions saved there (results/<NAME>, or test_rank_N folders of the "
-        "method's release) instead of generating",
-    )
-    parser.add_argument(
-        "--partial", action="store_true", help="with --predictions: some clips may have none"
-    )
-    parser.add_argument(
-        "--hands", choices=CONVENTIONS, default="auto", help="those of motion files in DIR"
-    )
-
-
-def main() -> None:
-    config, options = parse_command_line(__doc__, add_options)
-    if (options.partial or options.hands != "auto") and not options.predictions:
-        raise ValueError("--partial and --hands are of --predictions DIR, which is not given")
-    if options.predictions and options.task not in (None, "t2m"):
-        raise ValueError(f"--predictions are scored by the task t2m, not by {options.task}")
-    build.prepare_process(config)
-    if options.predictions:
-        tasks.score_predictions(config, options.predictions, options.partial, options.hands)
-    else:
-        tasks.TASKS[options.task or _TASKS.get(config.TRAIN.STAGE, "t2m")](config)
-
+from soke.cli.test import main
 
 if __name__ == "__main__":
     run_verb(main)

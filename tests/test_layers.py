@@ -13,7 +13,7 @@ LEVELS = {
     **dict.fromkeys(("tokenizer", "generator", "metrics", "visualization", "exports"), 2),
     **dict.fromkeys(("blender", "training", "evaluation", "viewer"), 3),
     **dict.fromkeys(("assemble",), 4),
-    **dict.fromkeys(("signer", "tasks"), 5),
+    **dict.fromkeys(("signer",), 5),
     **dict.fromkeys(("cli",), 6),
 }
 

@@ -16,7 +16,7 @@ from soke.files import atomic_path, locked
 
 log = logging.getLogger(__name__)
 
-_BASIS = "basis.json"
+_FINGERPRINT = "basis.json"
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,10 @@ class Record:
     system: str
     run: int
     portion: int
-    rows: list[dict[str, object]]  # one a clip
+    rows: list[dict[str, object]]  # one per clip
     seconds: dict[str, float] = field(default_factory=dict)  # by stage
-    frames: int = 0  # that were generated
-    counts: list[list[int]] = field(default_factory=list)  # of the codes of every part
+    frames: int = 0  # generated frames
+    counts: list[list[int]] = field(default_factory=list)  # how often each code of a part occurs
 
     @property
     def key(self) -> tuple[str, int, int]:
@@ -37,19 +37,20 @@ class Record:
 
 
 class Journal:
-    """Records in a folder: a file a process, a line a record, in the order they were found.
+    """Records in a folder: one file per process, one line per record, in the order they were found.
 
-    A line that a kill cut off is not read, and its portion is done again. ``basis`` is everything
-    that the numbers depend on; records of another basis are thrown away by `open`.
+    A line that a kill cut off is skipped, and its portion is measured again. The fingerprint is
+    everything that the numbers depend on; `open` discards records with another one.
     """
 
     def __init__(self, folder: str | Path, rank: int = 0) -> None:
-        self.folder, self.rank = Path(folder), rank
+        self.folder = Path(folder)
+        self.rank = rank
 
     def locked(self) -> AbstractContextManager[None]:
         """Keep other evaluations away from the folder.
 
-        Raises ``ValueError`` where another one is at work.
+        Raises ``ValueError`` if another one is running.
         """
         path = self.folder.with_name(f".{self.folder.name}.lock")
         return locked(
@@ -58,14 +59,13 @@ class Journal:
             "another folder with NAME=...",
         )
 
-    def open(self, basis: Mapping[str, object]) -> bool:
-        """Keep what an interrupted evaluation of the same ``basis`` has left.
+    def open(self, fingerprint: Mapping[str, object]) -> bool:
+        """Keep the records of an interrupted evaluation with the same fingerprint.
 
-        Returns whether there was any; else the journal is a new one. Only one process may call
-        this.
+        Returns whether there was one; otherwise the journal is new. Only one process may call this.
         """
-        text = json.dumps(basis, sort_keys=True, ensure_ascii=False, indent=1, default=str)
-        path = self.folder / _BASIS
+        text = json.dumps(fingerprint, sort_keys=True, ensure_ascii=False, indent=1, default=str)
+        path = self.folder / _FINGERPRINT
         if path.exists() and path.read_text(encoding="utf-8") != text:
             log.info("%s is of other models or settings: starting anew", self.folder)
             self.close()
@@ -85,13 +85,13 @@ class Journal:
         line = json.dumps(asdict(record), ensure_ascii=False)
         code = hashlib.sha256(line.encode()).hexdigest()[:16]
         with (self.folder / f"records-{self.rank}.jsonl").open("a", encoding="utf-8") as file:
-            # The line before may have been cut off: an empty line between does no harm.
+            # The previous line may have been cut off; an empty line in between does no harm.
             file.write(f"\n{code} {line}\n")
             file.flush()
             os.fsync(file.fileno())
 
     def records(self) -> list[Record]:
-        """All whole records of all processes, each portion once, in order of their keys."""
+        """All complete records of all processes, each portion once, in order of their keys."""
         found: dict[tuple[str, int, int], Record] = {}
         for path in sorted(self.folder.glob("records-*.jsonl")):
             for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
@@ -105,8 +105,8 @@ class Journal:
 def portions(count: int, size: int) -> list[range]:
     """``count`` clips in portions of ``size``, whatever the number of processes.
 
-    What a clip's numbers are computed together with is then the same for any of them, so that even
-    the last digits agree.
+    A clip is then always measured together with the same others, so that even the last digits of
+    its numbers agree.
     """
     return [range(start, min(start + size, count)) for start in range(0, count, size)]
 
@@ -114,7 +114,7 @@ def portions(count: int, size: int) -> list[range]:
 def missing_portions(
     records: Sequence[Record], systems: Sequence[tuple[str, int]], count: int
 ) -> list[tuple[str, int, int]]:
-    """Keys of the portions that no process has found yet, in order."""
+    """Keys of the portions that no process has measured yet, in order."""
     done = {record.key for record in records}
     keys = ((name, run, portion) for name, run in systems for portion in range(count))
     return [key for key in keys if key not in done]

@@ -130,21 +130,15 @@ def _first_draw(path: Path, content: Mapping[str, object]) -> dict[str, np.ndarr
     arrays = {key: np.asarray(content[key]) for key in _KEYS}
     poses = arrays["pred_poses"]
     wrong = any(value.shape[:2] != poses.shape[:2] for value in arrays.values())
-    if (
-        poses.ndim not in (4, 5)
-        or not poses.size
-        or wrong
-        or arrays["gt_poses"].shape != poses.shape
-    ):
+    wrong |= arrays["gt_poses"].shape != poses.shape
+    if poses.ndim not in (4, 5) or not poses.size or wrong:
         shapes = {key: list(value.shape) for key, value in arrays.items()}
         raise ValueError(
             f"{path}: the arrays do not fit each other: {shapes}; expected poses [draws, clips, "
             "channels, (1,) frames], and the others [draws, clips]"
         )
     lengths = arrays["lengths"]
-    if lengths.dtype.kind not in "iu" or not (
-        0 < lengths.min() <= lengths.max() <= poses.shape[-1]
-    ):
+    if lengths.dtype.kind not in "iu" or lengths.min() < 1 or lengths.max() > poses.shape[-1]:
         raise ValueError(
             f"{path}: 'lengths' has to be frames from 1 to {poses.shape[-1]}, found "
             f"{lengths.min()} to {lengths.max()}"
@@ -155,7 +149,7 @@ def _first_draw(path: Path, content: Mapping[str, object]) -> dict[str, np.ndarr
 
 
 def _without_language(text: str) -> str:
-    """A text without the language that the tool was told with it: "<CSL> 你们好"."""
+    """A text without the language tag in front of it: "<CSL> 你们好"."""
     return re.sub(r"^<[^<>]*>\s*", "", text)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,6 +22,10 @@ class Reference:
     name: str
     corpus: str
     text: str
+
+
+def references_of(clips: Iterable[Clip]) -> list[Reference]:
+    return [Reference(clip.name, clip.corpus, clip.text) for clip in clips]
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,7 @@ def nearest_clips(references: Sequence[Reference], train: Sequence[Clip]) -> lis
 def _by_corpus(references: Sequence[Reference], train: Sequence[Clip]) -> dict[str, list[Clip]]:
     """Training clips of every corpus of the references.
 
-    Raises ``ValueError`` where a corpus has none.
+    Raises ``ValueError`` for a corpus without any.
     """
     pools: dict[str, list[Clip]] = {reference.corpus: [] for reference in references}
     for clip in train:

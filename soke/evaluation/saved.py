@@ -8,7 +8,8 @@ The release writes one pickle per clip into folders ``test_rank_N``, with ``feat
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import logging
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,6 +30,8 @@ from soke.parts import FEATURE_SIZE, FRAME_SIZE, frames_to_features
 from soke.structures import Keyword, Retrieval
 from soke.unpickling import safe_load_pickle
 
+log = logging.getLogger(__name__)
+
 _RELEASE_KEYS = ("feats_rst", "feats_ref", "text")
 _RANK_FOLDER = "test_rank_"
 _MOTION_SUFFIXES = (".npz", ".npy", ".pkl")
@@ -36,33 +39,33 @@ _MOTION_SUFFIXES = (".npz", ".npy", ".pkl")
 
 @dataclass(frozen=True)
 class SavedClip:
-    """Where the prediction of a clip lies, and how it is read."""
+    """Where the prediction of a clip is, and how to read it."""
 
     reference: Reference
     path: Path
     read: Callable[[], Prediction]
-    files: tuple[Path, ...]  # all that it is read from
-    version: str = ""  # of a reference that lies in the data set
+    files: tuple[Path, ...]  # everything it is read from
+    version: str = ""  # of a reference that is in the data set
 
 
 class SavedPredictions:
-    """Predictions of a folder, one a clip; only one batch of them is in memory.
+    """Predictions of a folder, one per clip; only one batch of them is in memory.
 
     Args:
         folder: ``results/<NAME>``, its ``predictions``, a folder with ``test_rank_N``, one with the
             streams of a SignSparK run, or one with a motion file per clip.
-        corpora: names of the corpora. A file that does not say its corpus is of the one that a
-            folder above it is named like; else of the one that ``known`` says; else of the only
+        corpora: names of the corpora. A file that does not name its corpus belongs to the one that
+            a folder above it is named after, else to the one that ``known`` gives, else to the only
             one.
-        known: the clips of the test split by their names, where the data set is at hand. Motion
-            files, which have no reference, need it.
+        known: the clips of the test split by name, if the data set is there. Motion files, which
+            have no reference, need it.
         limits: the length rule, for references from the data set.
         hands: the body model's, for files with flat hands.
 
     Raises:
         MissingAssetError: there is no prediction.
         ValueError: a file is damaged or of unknown layout, a clip has two predictions that differ,
-            or the corpus of a clip cannot be told or is none of ``corpora``.
+            or the corpus of a clip is unknown or not in ``corpora``.
     """
 
     def __init__(
@@ -134,8 +137,8 @@ class SavedPredictions:
         tokens = self.tokens()
 
         def sign(places: Sequence[int]) -> list[Signing]:
-            said = tokens(places, []) if tokens else [None] * len(places)
-            return [Signing(*both) for both in zip(self.motions(places), said)]
+            found = tokens(places, []) if tokens else [None] * len(places)
+            return [Signing(motion, own) for motion, own in zip(self.motions(places), found)]
 
         return System("references", sign)
 
@@ -215,6 +218,36 @@ class SavedPredictions:
                 "or provide the annotations"
             )
         return corpus
+
+
+def check_complete(
+    split: Sequence[Reference], predicted: Sequence[Reference], folder: Path, incomplete: bool
+) -> None:
+    """Compare the clips that have a prediction with those of the test split, if there is one.
+
+    Raises ``ValueError`` for clips without a prediction; with ``incomplete`` they are logged.
+    """
+    expected = {(clip.corpus, clip.name) for clip in split}
+    found = {(clip.corpus, clip.name) for clip in predicted}
+    if expected and found - expected:
+        log.warning(
+            "%d predictions are of no clip of the test split, and are scored as well: %s",
+            len(found - expected),
+            _named(found - expected),
+        )
+    missing = expected - found
+    if not missing:
+        return
+    text = f"{len(missing)} of {len(split)} clips of the test split have no prediction in {folder}"
+    if not incomplete:
+        raise ValueError(
+            f"{text}: {_named(missing)}. Predict them too, or score the others alone with --partial"
+        )
+    log.warning("%s: %s", text, _named(missing))
+
+
+def _named(clips: Collection[tuple[str, str]]) -> str:
+    return ", ".join("/".join(clip) for clip in sorted(clips)[:5]) + ", ..." * (len(clips) > 5)
 
 
 def _alike(one: SavedClip, other: SavedClip) -> bool:

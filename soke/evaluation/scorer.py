@@ -1,4 +1,4 @@
-"""From motions to a row of numbers a clip: generated clips and baselines by the same code."""
+"""From motions to a row of numbers per clip: generated clips and baselines by the same code."""
 
 from __future__ import annotations
 
@@ -57,10 +57,10 @@ class ClipScorer:
             compared.
         parts: names of the parts, in the order of tokens.
         readers: by corpus, readers of the isolated signs that texts are spelled with.
-        gallery: each clip is ranked among so many references and its own; 0: no ranks.
+        gallery: each clip is ranked among this many references and its own; 0: no ranks.
         window: of the warping, see `soke.metrics.dtw`.
-        translate: from tokens and names of corpora to texts, which are compared with those of the
-            references.
+        translate: turns tokens and names of corpora into texts, which are compared with those of
+            the references.
         corpora: by name, for ``translate``.
     """
 
@@ -78,23 +78,34 @@ class ClipScorer:
         translate: Callable[[list[np.ndarray], list[str]], list[str]] | None = None,
         corpora: Mapping[str, Corpus] | None = None,
     ) -> None:
-        self.body, self.references, self.motions = body, list(references), motions
-        self.tokens, self.parts, self.readers = tokens, list(parts), dict(readers or {})
-        self.window, self.translate, self.corpora = window, translate, dict(corpora or {})
+        self.body = body
+        self.references = list(references)
+        self.motions = motions
+        self.tokens = tokens
+        self.parts = list(parts)
+        self.readers = dict(readers or {})
+        self.window = window
+        self.translate = translate
+        self.corpora = dict(corpora or {})
         self.gallery = gallery_places(self.references, gallery)
         self.device = body.betas.device
         self.watch = Stopwatch(self.device)
+        self._latest: Truth | None = None
 
     def truth(self, places: Sequence[int]) -> Truth:
-        """Read the references at ``places``."""
+        """Read the references at ``places``; the latest ones are kept for the next system."""
+        if self._latest is not None and self._latest.places == places:
+            return self._latest
         motions = self.motions(places)
         for place, motion in zip(places, motions):
             self._check(place, motion, "reference")
         tokens = self.tokens(places, motions) if self.tokens else None
-        return Truth(places, motions, [self._points(motion) for motion in motions], tokens)
+        points = [self._points(motion) for motion in motions]
+        self._latest = Truth(places, motions, points, tokens)
+        return self._latest
 
     def score(self, truth: Truth, signings: Sequence[Signing]) -> list[dict[str, object]]:
-        """A row a clip. Raises ``ValueError`` that names a clip whose motion cannot be scored."""
+        """One row per clip. Raises ``ValueError`` that names a clip that cannot be scored."""
         for place, signing in zip(truth.places, signings, strict=True):
             self._check(place, signing.motion, "generated")
         with self.watch.measure("body_model"):
@@ -107,13 +118,15 @@ class ClipScorer:
         for i, signing in enumerate(signings):
             reference = self.references[truth.places[i]]
             row = {
-                "corpus": reference.corpus, "name": reference.name, "text": reference.text,
+                "corpus": reference.corpus,
+                "name": reference.name,
+                "text": reference.text,
                 "keywords": " ".join(signing.keywords),
                 **errors[i],
                 "length_ratio": len(signing.motion) / len(truth.motions[i]),
                 **motion_ratios(points[i], truth.points[i]),
-            }  # fmt: skip
-            row |= compared[i]
+                **compared[i],
+            }
             if signing.samples:
                 row["diversity"] = self._diversity(signing.samples)
             if ranks[i] is not None:
@@ -190,7 +203,7 @@ class ClipScorer:
         window = self.window
         own = np.array([dtw_jpe(q, right[RANKING_POINTS], window=window) for q, right in pairs])
         distances = dtw_jpe_matrix(queries, self._gallery_points, window=window)  # [Q, R]
-        # The own reference, which may be one of the gallery, is counted once.
+        # A clip's own reference may also be in the gallery: count it once.
         distances[np.array(truth.places)[:, None] == np.array(self.gallery)] = np.inf
         last = distances.shape[1]
         return ranks(np.column_stack([distances, own]), np.full(len(own), last)).tolist()
@@ -214,9 +227,9 @@ class ClipScorer:
         chosen = [i for i, signing in enumerate(signings) if signing.tokens is not None]
         if self.translate is not None and chosen:
             clips = [self.references[truth.places[i]] for i in chosen]
-            tokens, corpora = [signings[i].tokens for i in chosen], [c.corpus for c in clips]
+            tokens = [signings[i].tokens for i in chosen]
             try:
-                found = self.translate(tokens, corpora)
+                found = self.translate(tokens, [clip.corpus for clip in clips])
             except ValueError as error:
                 names = ", ".join(f"{clip.corpus}/{clip.name}" for clip in clips)
                 raise ValueError(f"one of {names} cannot be read: {error}") from error
@@ -228,7 +241,7 @@ class ClipScorer:
 def translation_columns(
     translation: str, reference: Reference, corpora: Mapping[str, Corpus]
 ) -> dict[str, object]:
-    """A text that was read from signs, compared with the reference's."""
+    """A text read from signs, compared with the reference's."""
     corpus = corpora[reference.corpus]
     truth = reference_text(reference.text, corpus)
     return {
@@ -238,7 +251,7 @@ def translation_columns(
 
 
 def gallery_places(references: Sequence[Reference], count: int) -> list[int]:
-    """``count`` of the references, chosen by the hash of their names: the same for every system."""
+    """Places of ``count`` references, chosen by a hash of their names: alike for every system."""
 
     def code(place: int) -> str:
         reference = references[place]

@@ -12,7 +12,7 @@ from torch import nn
 
 
 class Stopwatch:
-    """Adds up the seconds of named stages; work that a GPU was given is waited for."""
+    """Adds up the seconds of named stages; waits for pending GPU work before it reads the clock."""
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)
@@ -32,7 +32,7 @@ class Stopwatch:
 
     @contextmanager
     def apart(self, network: nn.Module, stage: str, whole: str) -> Iterator[None]:
-        """Count what passes through ``network`` meanwhile as ``stage``, the rest as ``whole``."""
+        """Count time spent inside ``network`` as ``stage``, the rest of the block as ``whole``."""
         started: list[float] = []
 
         def begin(*_: object) -> None:
@@ -52,7 +52,8 @@ class Stopwatch:
                 handle.remove()
 
     def take(self) -> tuple[dict[str, float], int]:
-        """What was counted since the last time."""
-        seconds, frames = dict(self.seconds), self.frames
-        self.seconds, self.frames = Counter(), 0
-        return seconds, frames
+        """Seconds and frames counted since the last call."""
+        counted = dict(self.seconds), self.frames
+        self.seconds = Counter()
+        self.frames = 0
+        return counted

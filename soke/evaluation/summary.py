@@ -25,7 +25,7 @@ from soke.metrics.token_scores import token_scores
 
 #: R@k of the clip's own reference among the references of the gallery.
 RANKS = (1, 5, 10)
-#: Not a score, but how many clips they are of.
+#: Not a score, but the number of clips.
 CLIPS = "clips"
 _SETS = (*POINT_SETS, *COMBINED)
 _ERRORS = [
@@ -131,14 +131,14 @@ def named(scores: Scores) -> dict[str, float]:
 
 
 def results_table(
-    about: Mapping[str, object],
+    metadata: Mapping[str, object],
     scores: Scores,
     baselines: Mapping[str, Scores],
     bounds: Intervals | None = None,
 ) -> str:
-    """All scores as text: a block a corpus, a row a metric, a column a system."""
-    systems = {str(about.get("system", "generated")): scores, **baselines}
-    blocks = [f"{about['name']}, body: {about['body']}"]
+    """All scores as text: one block per corpus, one row per metric, one column per system."""
+    systems = {str(metadata.get("system", "generated")): scores, **baselines}
+    blocks = [f"{metadata['name']}, body: {metadata['body']}"]
     for corpus in scores:
         columns = {name: system[corpus] for name, system in systems.items() if corpus in system}
         frame = pd.DataFrame(columns)
@@ -149,8 +149,8 @@ def results_table(
             found = bounds.get(corpus, {})
             frame.insert(1, "95 %", [_interval(found.get(name)) for name in frame.index])
         blocks.append(f"{corpus}\n{frame.to_string()}")
-    if "codebooks" in about:
-        frame = pd.DataFrame(about["codebooks"])
+    if "codebooks" in metadata:
+        frame = pd.DataFrame(metadata["codebooks"])
         blocks.append(f"codebooks\n{frame.to_string(float_format=_number)}")
     return "\n\n".join(blocks) + "\n"
 

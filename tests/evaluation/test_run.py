@@ -7,12 +7,13 @@ import pytest
 import torch
 
 from soke.body import BodyModel
+from soke.evaluation.distributed import Evaluation, measure_portions
 from soke.evaluation.journal import Journal, Record
-from soke.evaluation.loop import clip_table, score_systems, timing
 from soke.evaluation.references import Reference, Signing, System
-from soke.evaluation.results import commit, versions, write_results
+from soke.evaluation.results import clip_table, commit, timing, versions, write_results
 from soke.evaluation.scorer import ClipScorer
 from soke.evaluation.summary import intervals, named, over_runs, score_list, summarize
+from soke.evaluation.text_to_motion import signing_measures
 
 COUNT, SIZE = 7, 2
 
@@ -43,10 +44,16 @@ def opened(folder, rank=0):
     return journal
 
 
+def score_systems(systems, scorer, journal, before=(), rank=0, world=1, keep=None):
+    measures = signing_measures(scorer, systems, keep)
+    evaluation = Evaluation(journal.folder, {}, {}, REFERENCES, measures, SIZE)
+    measure_portions(evaluation, journal, before, rank, world)
+
+
 @pytest.fixture(scope="module")
 def whole(scorer, tmp_path_factory):
     journal = opened(tmp_path_factory.mktemp("whole"))
-    score_systems(SYSTEMS, scorer, journal, SIZE)
+    score_systems(SYSTEMS, scorer, journal)
     return clip_table(journal.records(), KEYS, REFERENCES)
 
 
@@ -60,7 +67,7 @@ def test_every_clip_counts_once(whole):
 @pytest.mark.parametrize("world", [2, 3, 9])
 def test_any_number_of_processes_gives_the_same_numbers(scorer, whole, tmp_path, world):
     for rank in range(world):
-        score_systems(SYSTEMS, scorer, opened(tmp_path, rank), SIZE, rank, world)
+        score_systems(SYSTEMS, scorer, opened(tmp_path, rank), (), rank, world)
     table = clip_table(Journal(tmp_path).records(), KEYS, REFERENCES)
     pd.testing.assert_frame_equal(table, whole, check_exact=True)
 
@@ -76,7 +83,7 @@ def test_an_interrupted_evaluation_goes_on(scorer, whole, tmp_path):
 
     journal = opened(tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        score_systems([System("generated", dies, 3), SYSTEMS[1]], scorer, journal, SIZE)
+        score_systems([System("generated", dies, 3), SYSTEMS[1]], scorer, journal)
     before = journal.records()
     assert 0 < len(before) < 8
     counted = []
@@ -86,7 +93,7 @@ def test_an_interrupted_evaluation_goes_on(scorer, whole, tmp_path):
         return SYSTEMS[0].sign(places)
 
     systems = [System("generated", counts, 3), SYSTEMS[1]]
-    score_systems(systems, scorer, journal, SIZE, before=before)
+    score_systems(systems, scorer, journal, before)
     done = {row["name"] for r in before if r.system == "generated" for row in r.rows}
     assert {REFERENCES[place].name for place in counted}.isdisjoint(done)
     table = clip_table(journal.records(), KEYS, REFERENCES)
@@ -103,11 +110,14 @@ def test_a_missing_or_a_second_row_is_an_error(scorer, tmp_path):
 
 def test_what_was_signed_can_be_kept(scorer, tmp_path):
     kept = []
-    score_systems(
-        SYSTEMS, scorer, opened(tmp_path), SIZE,
-        keep=lambda system, truth, signings: kept.append((system.name, list(truth.places))),
-    )  # fmt: skip
-    assert kept[:3] == [("generated", [0, 1]), ("truth", [0, 1]), ("generated", [2, 3])]
+    journal = opened(tmp_path)
+
+    def keep(truth, signings):
+        assert len(journal.records()) == 2 * len(kept)  # it is kept before there is a record
+        kept.append([*truth.places, *(len(signing.motion) for signing in signings)])
+
+    score_systems(SYSTEMS, scorer, journal, keep=keep)
+    assert kept == [[0, 1, 10, 11], [2, 3, 12, 13], [4, 5, 14, 15], [6, 16]]
 
 
 def test_summaries_intervals_and_names(whole):

@@ -1,5 +1,6 @@
 """What an evaluation's records belong to: which of them an interrupted one may go on with."""
 
+import json
 import logging
 import subprocess
 import sys
@@ -7,39 +8,56 @@ import sys
 import lightning as L
 import pytest
 
+from soke.assemble.run_metadata import fingerprint, prediction_source
 from soke.config import load_config, plain
+from soke.evaluation.distributed import Evaluation, run_distributed
 from soke.evaluation.journal import Record
+from soke.evaluation.references import Reference
 from soke.evaluation.results import claim_predictions
-from soke.tasks.common import share
 
 
 @pytest.fixture
 def started(tmp_path):
-    """Starts an evaluation with changes; tells what an interrupted one has left for it."""
+    """Starts an evaluation with changes; gives how many portions an interrupted one left it."""
     path = tmp_path / "run.yaml"
     path.write_text("NAME: shared\n", encoding="utf-8")
+    results = tmp_path / "results" / "shared"
 
-    def start(interrupt=False, overrides=(), clips=("a", "b"), predicts=False, **described):
-        changes = [f"TEST.FOLDER={tmp_path / 'results'}", *overrides]
-        config = load_config(path, changes)
-        found = {"split": config.TEST.SPLIT, "checkpoint_sha256": "0", **described}
-        found["configuration"] = plain(config)
-        before, written = [], []
+    def start(interrupt=False, overrides=(), clips=("a", "b", "c"), predicts=False, **described):
+        config = load_config(path, [f"TEST.FOLDER={tmp_path / 'results'}", *overrides])
+        metadata = {"name": "shared", "system": "x", "body": "a body", "split": config.TEST.SPLIT}
+        metadata |= {"checkpoint_sha256": "0", **described, "configuration": plain(config)}
+        references = [Reference(name, "csl", "") for name in clips]
+        print_of = fingerprint(metadata, references)
+        measured = []
 
-        def work(journal, records):
-            before.extend(records)
-            journal.append(Record("generated", 0, len(records), [{"name": "a"}]))
-            if interrupt:
+        def measure(portion, places):
+            if interrupt and measured:
                 raise KeyboardInterrupt
+            measured.append(portion)
+            [place] = places
+            rows = [{"corpus": "csl", "name": clips[place], "length_ratio": 1.0}]
+            return Record("x", 0, portion, rows)
 
-        fabric = L.Fabric(accelerator="cpu", devices=1)
+        evaluation = Evaluation(
+            results,
+            metadata,
+            print_of,
+            references,
+            {("x", 0): measure},
+            portion_size=1,
+            source=prediction_source(print_of) if predicts else None,
+            saves_predictions=config.TEST.SAVE_PREDICTIONS,
+        )
+        (results / "metrics.json").unlink(missing_ok=True)
         try:
-            share(config, fabric, found, clips, work, written.extend, predicts)
+            run_distributed(evaluation, L.Fabric(accelerator="cpu", devices=1))
         except KeyboardInterrupt:
-            assert not written
+            assert not (results / "metrics.json").exists()
         else:
-            assert len(written) == len(before) + 1
-        return len(before)
+            found = json.loads((results / "metrics.json").read_text(encoding="utf-8"))
+            assert found["clips"] == len(clips)
+        return measured[0] if measured else len(clips)
 
     return start
 

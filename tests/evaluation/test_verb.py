@@ -1,26 +1,19 @@
 """Saved predictions through the verb: what users can get wrong ends in one clear message."""
 
-import importlib.util
 import json
 import re
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from soke.body.files import locate_body_model, relaxed_hands
 from soke.cli.main import run_verb
+from soke.cli.test import main
 from soke.data.motion.hands import HANDS
 from soke.data.predictions import Prediction, prediction_path, write_prediction
 from tests.data.conftest import as_library, as_parameters, dump, write_arrays
 from tests.helpers import THREE_PARTS
-
-ROOT = Path(__file__).parents[2]
-# By its path: Python has a module of its own that is called "test".
-SPEC = importlib.util.spec_from_file_location("test_verb_of_soke", ROOT / "test.py")
-VERB = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(VERB)
 
 
 def motion(seed, frames=9):
@@ -51,7 +44,7 @@ def verb(tmp_path, monkeypatch, capsys):
         words = ("--cfg", configuration, "--nodebug", "--predictions", tmp_path / "made", *words)
         monkeypatch.setattr(sys, "argv", ["test", *map(str, words)])
         try:
-            run_verb(VERB.main)
+            run_verb(main)
             code = 0
         except SystemExit as stop:
             code = stop.code

@@ -11,10 +11,10 @@ import pandas as pd
 from omegaconf import DictConfig
 
 from soke import assemble as build
+from soke.assemble.run_metadata import results_folder
 from soke.body import BodyModel
 from soke.cli.show.output import Output
 from soke.data.predictions import Prediction, prediction_files, read_prediction
-from soke.tasks import results_folder
 from soke.visualization import TINTS
 from soke.visualization.clip_video import SYSTEMS, note
 from soke.visualization.clip_view import ClipToShow, System

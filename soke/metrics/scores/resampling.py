@@ -1,4 +1,4 @@
-"""How sure a score is: bootstrap intervals over clips, and paired tests of two systems.
+"""How certain a score is: bootstrap intervals over clips, and paired tests of two systems.
 
 Both treat a clip as the unit. Sources: Efron and Tibshirani, An Introduction to the Bootstrap
 (1993), chapter 13 (percentile interval) and 15 (permutation test); Riezler and Maxwell, On Some
@@ -8,18 +8,17 @@ Pitfalls in Automatic Evaluation (2005), for scores of a corpus.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 
 from soke.metrics.scores.score import ClipSums, Score, check_level
 
-#: Numbers of one block of resamples: 16 MB, however many clips there are.
+#: Numbers in one block of resamples: 16 MB, however many clips there are.
 _BLOCK = 2_000_000
-#: Differences that agree but for rounding count as equal.
+#: Differences that agree up to rounding count as equal.
 _ROUNDING = 1e-12
 
 
@@ -32,19 +31,17 @@ def bootstrap(
 ) -> dict[str, tuple[float, float]]:
     """Percentile intervals ``{score: (low, high)}`` over clips of one system.
 
-    The interval does not depend on the order of the rows, nor on the other scores that are asked
-    for. One clip says nothing of how much clips differ: with fewer than two the interval is
-    ``(nan, nan)``. Raises ``ValueError`` as `Score` does, and for fewer than one resample.
+    The interval does not depend on the order of the rows, nor on the other scores. One clip does
+    not show how much clips differ: with fewer than two the interval is ``(nan, nan)``. Raises
+    ``ValueError`` as `Score` does, and for fewer than one resample.
     """
     _check(resamples, level)
-    found = [ClipSums.of(score, rows) for score in scores]
     intervals = {}
-    for group in _alike(found):
-        matrix = np.column_stack([np.column_stack((own.sums, own.rows)) for own in group])
-        sums = _resampled(matrix, _draws, resamples, seed)
-        for own, part in zip(group, _split(sums, [own.sums.shape[1] + 1 for own in group])):
-            estimates = own.score.of_sums(part[:, :-1], part[:, -1])
-            intervals[own.score.name] = _percentiles(estimates, len(own.keys), level)
+    for group in _same_clips([ClipSums.of(score, rows) for score in scores]):
+        sums = _side_by_side(group)
+        drawn = [_values(group, c @ sums) for c in _draws(len(sums), resamples, seed)]
+        bounds = _percentiles(np.concatenate(drawn, axis=1), len(sums), level)
+        intervals.update(zip((own.score.name for own in group), bounds))
     return {score.name: intervals[score.name] for score in scores}
 
 
@@ -78,27 +75,24 @@ def paired_differences(
     A clip's rows are averaged first, so that it counts once however many runs a system had. The
     interval is the percentile interval of differences over resampled clips, NaN for fewer than two.
 
-    The p value is two-sided, of a paired permutation test: were the systems alike, swapping their
-    outputs of a clip would change nothing. For a mean over clips that is the test of flipped signs,
-    for a score of the whole corpus it is approximate randomization. All swaps are tried where
-    there are no more of them than ``resamples``; else so many are drawn, and the p value is at
-    least 1 / (resamples + 1). It is NaN without clips in common.
+    The p value is two-sided, from a paired permutation test: were the systems alike, swapping their
+    outputs for a clip would change nothing. For a mean over clips this is the sign-flip test, for a
+    score of the whole corpus it is approximate randomization. All swaps are tried if there are no
+    more of them than ``resamples``. Otherwise ``resamples`` random ones are drawn, and the p value
+    is at least 1 / (resamples + 1). It is NaN without clips in common.
     """
     _check(resamples, level)
-    pairs = [_Pair.of(score, rows_a, rows_b) for score in scores]
+    sides = {}
+    for score in scores:
+        a = ClipSums.of(score, rows_a)
+        b = ClipSums.of(score, rows_b)
+        keys = a.keys.intersection(b.keys).sort_values()
+        sides[score.name] = (a.averaged(keys), b.averaged(keys))
     results = {}
-    for group in _alike(pairs):
-        widths = [pair.a.shape[1] for pair in group]
-        both = np.column_stack([pair.a for pair in group] + [pair.b for pair in group])
-        changes = np.column_stack([pair.b - pair.a for pair in group])
-        drawn = _split(_resampled(both, _draws, resamples, seed), widths * 2)
-        swaps = _all_swaps if 2 ** len(changes) <= resamples else _swaps
-        swapped = _split(_resampled(changes, swaps, resamples, seed), widths)
-        for i, pair in enumerate(group):
-            estimates = pair.difference(drawn[i], drawn[i + len(group)])
-            # Where a clip is swapped its change goes from b to a.
-            null = pair.difference(pair.a.sum(axis=0) + swapped[i], pair.b.sum(axis=0) - swapped[i])
-            results[pair.score.name] = pair.result(estimates, null, swaps is _all_swaps, level)
+    for group in _same_clips([a for a, _ in sides.values()]):
+        others = [sides[own.score.name][1] for own in group]
+        for pair in _compare(group, others, resamples, seed, level):
+            results[pair.name] = pair
     return {score.name: results[score.name] for score in scores}
 
 
@@ -114,107 +108,107 @@ def paired_difference(
     return paired_differences([score], rows_a, rows_b, resamples, seed, level)[score.name]
 
 
-@dataclass(frozen=True)
-class _Pair:
-    """The clips that count for a score in both systems."""
+def _compare(
+    a: Sequence[ClipSums], b: Sequence[ClipSums], resamples: int, seed: int, level: float
+) -> Iterator[PairedDifference]:
+    """Compare scores of the same clips in two systems."""
+    sums_a = _side_by_side(a)
+    sums_b = _side_by_side(b)
+    clips = len(sums_a)
+    total_a = sums_a.sum(axis=0)
+    total_b = sums_b.sum(axis=0)
 
-    score: Score
-    keys: pd.MultiIndex  # n
-    a: np.ndarray  # [n, C']
-    b: np.ndarray  # [n, C']
+    def differences(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+        return np.concatenate([_difference(_values(a, x), _values(b, y)) for x, y in pairs], axis=1)
 
-    @classmethod
-    def of(cls, score: Score, rows_a: pd.DataFrame, rows_b: pd.DataFrame) -> _Pair:
-        a, b = ClipSums.of(score, rows_a), ClipSums.of(score, rows_b)
-        keys = a.keys.intersection(b.keys).sort_values()
-        return cls(score, keys, a.averaged(keys), b.averaged(keys))
-
-    def value(self, sums: np.ndarray) -> np.ndarray:
-        return self.score.of_sums(sums, np.full(sums.shape[:-1], float(len(self.keys))))
-
-    def difference(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        first, second = self.value(a), self.value(b)
-        change = second - first
-        size = np.maximum(np.abs(first), np.abs(second))
-        return np.where(np.abs(change) <= _ROUNDING * size, 0.0, change)
-
-    def result(
-        self, estimates: np.ndarray, null: np.ndarray, exhaustive: bool, level: float
-    ) -> PairedDifference:
-        sums = self.a.sum(axis=0), self.b.sum(axis=0)
-        a, b = (float(self.value(side)) for side in sums)
-        low, high = _percentiles(estimates, len(self.keys), level)
-        observed = float(self.difference(*sums))
-        p_value = _p_value(observed, max(abs(a), abs(b)), null, exhaustive)
-        return PairedDifference(self.score.name, len(self.keys), a, b, low, high, p_value)
+    drawn = differences((c @ sums_a, c @ sums_b) for c in _draws(clips, resamples, seed))
+    # Where a clip is swapped, its change goes from b to a.
+    changes = (swaps @ (sums_b - sums_a) for swaps in _swaps(clips, resamples, seed))
+    null = differences((total_a + change, total_b - change) for change in changes)
+    bounds = _percentiles(drawn, clips, level)
+    values_a = _values(a, total_a).tolist()
+    values_b = _values(b, total_b).tolist()
+    for i, own in enumerate(a):
+        p_value = _p_value(values_a[i], values_b[i], null[i], exhaustive=2**clips <= resamples)
+        yield PairedDifference(own.score.name, clips, values_a[i], values_b[i], *bounds[i], p_value)
 
 
-def _p_value(observed: float, size: float, null: np.ndarray, exhaustive: bool) -> float:
-    """Share of the differences ``null`` that are as large; drawn ones count the observed one in."""
+def _difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """``b - a``, 0 where they agree up to rounding."""
+    rounding = _ROUNDING * np.maximum(np.abs(a), np.abs(b))
+    return np.where(np.abs(b - a) <= rounding, 0.0, b - a)
+
+
+def _p_value(a: float, b: float, null: np.ndarray, exhaustive: bool) -> float:
+    """Share of the differences ``null`` that are as large as ``b - a``."""
     null = null[~np.isnan(null)]
+    observed = abs(float(_difference(np.float64(a), np.float64(b))))
     if math.isnan(observed) or not len(null):
         return math.nan
-    extreme = int((np.abs(null) >= abs(observed) - _ROUNDING * size).sum())
+    extreme = int((np.abs(null) >= observed - _ROUNDING * max(abs(a), abs(b))).sum())
+    # Among random swaps the observed outcome counts as one of them.
     return extreme / len(null) if exhaustive else (extreme + 1) / (len(null) + 1)
 
 
-def _percentiles(estimates: np.ndarray, clips: int, level: float) -> tuple[float, float]:
-    estimates = estimates[~np.isnan(estimates)]
-    if clips < 2 or not len(estimates):
-        return math.nan, math.nan
-    low, high = np.quantile(estimates, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+def _percentiles(estimates: np.ndarray, clips: int, level: float) -> list[tuple[float, float]]:
+    """Intervals of estimates ``[N, resamples]``."""
+    intervals = []
+    for row in estimates:
+        row = row[~np.isnan(row)]
+        if clips < 2 or not len(row):
+            intervals.append((math.nan, math.nan))
+            continue
+        low, high = np.quantile(row, [(1 - level) / 2, (1 + level) / 2])
+        intervals.append((float(low), float(high)))
+    return intervals
 
 
-_Clips = TypeVar("_Clips", ClipSums, _Pair)
-
-
-def _alike(items: Sequence[_Clips]) -> Iterator[list[_Clips]]:
-    """Items of the same clips together: they can share their resamples."""
+def _same_clips(items: Sequence[ClipSums]) -> Iterator[list[ClipSums]]:
+    """Items of the same clips together: they share their resamples."""
     waiting = list(items)
     while waiting:
-        group = [item for item in waiting if item.keys.equals(waiting[0].keys)]
-        waiting = [item for item in waiting if not item.keys.equals(waiting[0].keys)]
-        yield group
+        keys = waiting[0].keys
+        yield [item for item in waiting if item.keys.equals(keys)]
+        waiting = [item for item in waiting if not item.keys.equals(keys)]
 
 
-def _split(sums: np.ndarray, widths: Sequence[int]) -> list[np.ndarray]:
-    return np.split(sums, np.cumsum(widths)[:-1], axis=1)
+def _side_by_side(group: Sequence[ClipSums]) -> np.ndarray:
+    """Sums and numbers of rows ``[n, K]`` of scores of the same n clips."""
+    return np.column_stack([np.column_stack((own.sums, own.rows)) for own in group])
 
 
-#: Generator, clips, first resample, resamples -> weights [resamples, clips]
-_Weights = Callable[[np.random.Generator, int, int, int], np.ndarray]
+def _values(group: Sequence[ClipSums], sums: np.ndarray) -> np.ndarray:
+    """Scores ``[N, ...]`` from sums ``[..., K]`` over clips."""
+    ends = np.cumsum([own.sums.shape[1] + 1 for own in group])[:-1]
+    blocks = np.split(sums, ends, axis=-1)
+    return np.stack([own.score.of_sums(x[..., :-1], x[..., -1]) for own, x in zip(group, blocks)])
 
 
-def _resampled(matrix: np.ndarray, weights: _Weights, resamples: int, seed: int) -> np.ndarray:
-    """Weighted sums ``[resamples, K]`` of the rows of ``matrix`` ``[n, K]``, block by block."""
-    clips, rng = len(matrix), np.random.default_rng(seed)
-    if not clips:
-        return np.zeros((0, matrix.shape[1]))
-    total = 2**clips if weights is _all_swaps else resamples
-    step = max(_BLOCK // clips, 1)
-    blocks = [
-        weights(rng, clips, first, min(step, total - first)) @ matrix
-        for first in range(0, total, step)
-    ]
-    return np.concatenate(blocks)
+def _draws(clips: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
+    """How often each clip is drawn with replacement, ``[B, n]``, block by block."""
+    rng = np.random.default_rng(seed)
+    for count in _blocks(clips, resamples):
+        drawn = rng.integers(max(clips, 1), size=(count, clips))
+        drawn += clips * np.arange(count)[:, None]
+        counts = np.bincount(drawn.ravel(), minlength=drawn.size)
+        yield counts.reshape(drawn.shape).astype(float)
 
 
-def _draws(rng: np.random.Generator, clips: int, first: int, count: int) -> np.ndarray:
-    """How often each clip was drawn, with replacement."""
-    drawn = rng.integers(clips, size=(count, clips)) + clips * np.arange(count)[:, None]
-    return np.bincount(drawn.ravel(), minlength=count * clips).reshape(count, clips).astype(float)
+def _swaps(clips: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
+    """Which clips change sides, ``[B, n]``: every choice, or random ones if there are too many."""
+    if 2**clips <= resamples:
+        yield (np.arange(2**clips)[:, None] >> np.arange(clips) & 1).astype(float)
+        return
+    rng = np.random.default_rng(seed)
+    for count in _blocks(clips, resamples):
+        yield rng.integers(2, size=(count, clips)).astype(float)
 
 
-def _swaps(rng: np.random.Generator, clips: int, first: int, count: int) -> np.ndarray:
-    """Which clips change sides, by the toss of a coin."""
-    return rng.integers(2, size=(count, clips)).astype(float)
-
-
-def _all_swaps(rng: np.random.Generator, clips: int, first: int, count: int) -> np.ndarray:
-    """Every way to choose the clips that change sides."""
-    numbers = np.arange(first, first + count)[:, None]
-    return (numbers >> np.arange(clips) & 1).astype(float)
+def _blocks(clips: int, resamples: int) -> Iterator[int]:
+    """Sizes of blocks of resamples that fit into memory."""
+    size = max(_BLOCK // max(clips, 1), 1)
+    for first in range(0, resamples, size):
+        yield min(size, resamples - first)
 
 
 def _check(resamples: int, level: float) -> None:

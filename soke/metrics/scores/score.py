@@ -3,7 +3,7 @@
 Whatever is computed from sums does not care in which process a clip was measured, and resampled
 tables of clips (bootstrap, permutation) are matrix products.
 
-Tables of clips have columns ``corpus`` and ``name``, and one row a clip; where a clip has several
+Tables of clips have columns ``corpus`` and ``name``, and one row per clip; where a clip has several
 (runs with other seeds), its rows stay together in every resample, since they are not independent.
 """
 
@@ -136,7 +136,7 @@ class ClipSums:
 
     @classmethod
     def of(cls, score: Score, rows: pd.DataFrame) -> ClipSums:
-        """Raises ``ValueError`` for a table without corpus and name of every row."""
+        """Raises ``ValueError`` for a table that lacks the corpus or name of a row."""
         missing = [key for key in CLIP_KEYS if key not in rows or rows[key].isna().any()]
         if missing:
             raise ValueError(f"every row of a table of clips needs {missing} to resample clips")
@@ -151,10 +151,11 @@ class ClipSums:
         np.add.at(sums, places[order], values[order])
         return cls(score, clips, sums, np.bincount(places, minlength=len(clips)).astype(float))
 
-    def averaged(self, keys: pd.MultiIndex) -> np.ndarray:
-        """The mean row ``[len(keys), C']`` of each of these clips."""
+    def averaged(self, keys: pd.MultiIndex) -> ClipSums:
+        """These clips alone, each counted once, as the mean of its rows."""
         chosen = self.keys.get_indexer(keys)
-        return self.sums[chosen] / self.rows[chosen, None]
+        sums = self.sums[chosen] / self.rows[chosen, None]
+        return ClipSums(self.score, keys, sums, np.ones(len(keys)))
 
 
 def check_level(level: float) -> None:
