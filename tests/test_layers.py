@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 #: A module may import from its own level and from those below (smaller numbers).
 LEVELS = {
-    **dict.fromkeys(("parts", "structures", "files", "unpickling", "config"), 0),
+    **dict.fromkeys(("parts", "structures", "files", "checkpoints", "unpickling", "config"), 0),
     **dict.fromkeys(("body", "data", "retrieval"), 1),
     **dict.fromkeys(("tokenizer", "generator", "metrics", "visualization", "exports"), 2),
     **dict.fromkeys(("blender", "training", "evaluation", "viewer"), 3),

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import torch
 
-from soke.files import atomic_path, require
+from soke.checkpoints import read_torch
+from soke.files import require
 from soke.tokenizer import PartTokenizer, load_tokenizer, save_published, save_safetensors
 
 log = logging.getLogger("export_tokenizer")
@@ -45,8 +46,7 @@ def export(
     if out.exists():
         raise ValueError(f"{out} exists; remove it or name another file with --out")
     tokenizer = load_tokenizer(checkpoint, mean, std)
-    with atomic_path(out) as path:
-        WRITERS[out.suffix](tokenizer, path)
+    WRITERS[out.suffix](tokenizer, out)
     codes = {part.name: part.codebook_size for part in tokenizer.parts}
     log.info("%s: the tokenizer of %s, codes %s", out, checkpoint, codes)
 
@@ -56,4 +56,4 @@ def statistic(path: str | None) -> torch.Tensor | None:
     if path is None:
         return None
     found = require(path, "The statistics", "Correct --mean and --std")
-    return torch.load(found, map_location="cpu", weights_only=True)
+    return read_torch(found)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-import pickle
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from torch import nn
 
-from soke.files import MissingAssetError, atomic_path, require
-from soke.generator.released_generator import is_published, load_published, read_checkpoint
+from soke.checkpoints import read_checkpoint, read_torch, select, write_torch
+from soke.files import MissingAssetError, require
+from soke.generator.released_generator import is_published, load_published
 
 log = logging.getLogger(__name__)
 
@@ -24,24 +23,22 @@ def checkpoint_folder(run: str | Path) -> Path:
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint beside its place and renames it, so that a killed run leaves no half.
+    """Writes a checkpoint beside its place and renames it, so a killed run leaves no half file.
 
-    Lightning's own way moves it from the system's temporary folder, which is a copy, and can be cut
-    short, where that is on another disk.
+    Lightning moves it from the system's temporary folder instead; where that is on another disk,
+    the move is a copy and can be cut short.
     """
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
     ) -> None:
-        # An open file, since torch writes the name of one that it opens itself into it.
-        with atomic_path(path) as temporary, temporary.open("wb") as file:
-            torch.save(checkpoint, file)
+        write_torch(checkpoint, path)
 
 
 def last_checkpoint(run: str | Path, end_epoch: int) -> tuple[Path, int]:
-    """The checkpoint that ``TRAIN.RESUME=run`` goes on from, and how many epochs it has behind it.
+    """The checkpoint that ``TRAIN.RESUME=run`` continues from, and its number of finished epochs.
 
-    That is the last one or, should it be damaged, the best one. Raises
+    That is the last one or, if it is damaged, the best one. Raises
     `soke.files.MissingAssetError` without one, ``ValueError`` when none can be read or it is past
     ``end_epoch``.
     """
@@ -53,9 +50,9 @@ def last_checkpoint(run: str | Path, end_epoch: int) -> tuple[Path, int]:
     for name in (LAST, BEST):
         path = checkpoint_folder(run) / name
         try:
-            epochs = int(torch.load(path, map_location="cpu", weights_only=True)["epoch"]) + 1
-        except (OSError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
-            log.warning("%s cannot be read (%s)", path, error)
+            epochs = int(read_torch(path)["epoch"]) + 1
+        except (ValueError, KeyError, TypeError) as error:
+            log.warning("%s is skipped: %s", name, error)
             continue
         if epochs > end_epoch:
             raise ValueError(
@@ -69,9 +66,8 @@ def last_checkpoint(run: str | Path, end_epoch: int) -> tuple[Path, int]:
 
 def check_tokenizer(path: str | Path, code: str) -> None:
     """Refuse a generator that was trained on the tokens of another tokenizer (by checksum)."""
-    path = require(path, "The generator's checkpoint", "Correct TEST.CHECKPOINTS")
-    about = read_checkpoint(path).get("soke", {})
-    own = about.get("tokenizer_sha256")
+    content = read_checkpoint(path, "The generator's checkpoint", "Correct TEST.CHECKPOINTS")
+    own = content["soke"].get("tokenizer_sha256")
     if own is not None and own != code:
         raise ValueError(
             f"{path} was trained on the tokens of another tokenizer (checksum {own[:12]}) than "
@@ -98,21 +94,15 @@ def load_weights(module: nn.Module, path: str | Path, prefix: str) -> None:
 
     Raises `soke.files.MissingAssetError` or a ``ValueError`` that names what does not fit.
     """
-    path = require(path, "The checkpoint", "Correct the configured path")
-    state = read_checkpoint(path).get("state_dict", {})
+    state = read_checkpoint(path)["state_dict"]
     if prefix == "generator" and is_published(state):
         load_published(module, state, path)
         return
     found = sorted({key.partition(".")[0] for key in state})
     if found and prefix not in found:
         raise ValueError(f"{path} has no weights of a {prefix}, but of: {', '.join(found)}")
-    state = {
-        key.removeprefix(f"{prefix}."): value
-        for key, value in state.items()
-        if key.startswith(f"{prefix}.")
-    }
     try:
-        module.load_state_dict(state)
+        module.load_state_dict(select(state, f"{prefix}."))
     except RuntimeError as error:
         raise ValueError(f"{path} does not fit the configured {prefix}: {error}") from None
     log.info("loaded the %s from %s", prefix, path)

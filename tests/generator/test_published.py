@@ -6,15 +6,14 @@ import pytest
 import torch
 from transformers import MBartConfig, MBartForConditionalGeneration
 
+from soke.checkpoints import read_checkpoint
 from soke.generator import MultiHeadGenerator, PromptBuilder
 from soke.generator.released_generator import (
     from_published,
     is_published,
     load_published,
-    read_checkpoint,
 )
 from soke.structures import TokenSample
-from tests.generator.mbart import save
 from tests.helpers import small_config, small_generator
 
 PREFIX = "lm.language_model.main_lm."
@@ -162,38 +161,6 @@ def test_what_does_not_fit_is_named(prompts, caplog):
     assert not caplog.records
     from_published({**state, "metrics.count": torch.zeros(1)}, prompts.vocabulary, "a.ckpt")
     assert "1 keys are neither" in caplog.text and "metrics.count" in caplog.text
-
-
-class Unknown:
-    """Stands for whatever a training pickles beside its tensors."""
-
-
-@torch.no_grad()
-def test_files_of_every_form_are_read(tmp_path, prompts):
-    state = checkpoint(original(prompts.vocabulary.size))
-    torch.save({"state_dict": state, "epoch": 3}, tmp_path / "clean.ckpt")
-    torch.save({"state_dict": state, "hyper": Unknown(), "soke": {"a": "b"}}, tmp_path / "odd.ckpt")
-    torch.save(state, tmp_path / "bare.bin")
-    save(tmp_path / "file.safetensors", state)
-    for name in ("clean.ckpt", "odd.ckpt", "bare.bin", "file.safetensors"):
-        content = read_checkpoint(tmp_path / name)
-        assert content["state_dict"].keys() == state.keys(), name
-        assert all(torch.equal(content["state_dict"][key], state[key]) for key in state)
-    assert read_checkpoint(tmp_path / "odd.ckpt")["soke"] == {"a": "b"}
-
-
-def test_damaged_files_are_named(tmp_path):
-    for name, content in (("a.ckpt", b"no"), ("a.safetensors", b"no"), ("b.ckpt", b"")):
-        (tmp_path / name).write_bytes(content)
-        with pytest.raises(ValueError, match="cannot be read"):
-            read_checkpoint(tmp_path / name)
-    torch.save({"epoch": 1}, tmp_path / "c.ckpt")
-    with pytest.raises(
-        ValueError, match=r"is not a checkpoint: it holds none of \['state_dict', 'soke'\]"
-    ):
-        read_checkpoint(tmp_path / "c.ckpt")
-    with pytest.raises(FileNotFoundError):
-        read_checkpoint(tmp_path / "d.ckpt")
 
 
 def test_hostile_files_run_nothing(tmp_path):

@@ -7,11 +7,12 @@ import torch
 from transformers import MBartForConditionalGeneration
 
 from soke import assemble as build
+from soke.checkpoints import read_checkpoint
 from soke.cli.export import generator as main
 from soke.cli.export_generator import export
 from soke.config import load_config
 from soke.generator import GENERATORS, MultiHeadGenerator, Vocabulary, read_config
-from soke.generator.released_generator import load_published, read_checkpoint
+from soke.generator.released_generator import load_published
 from soke.structures import TokenSample
 from soke.training.checkpoints import load_weights
 from tests.helpers import small_generator

@@ -13,39 +13,25 @@ from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import safetensors.torch
 import torch
 from torch import Tensor, nn
 from transformers import MBartConfig
 
+from soke.checkpoints import SAFETENSORS, read_checkpoint, read_folder, write_safetensors
 from soke.files import require
 from soke.generator.mbart.text_tokenizer import SENTENCEPIECE, SPECIALS, TOKENIZER, read_json
-from soke.generator.mbart.weights import SAFETENSORS, Weights, read_file, read_weights
+from soke.generator.mbart.weights import Weights
 from soke.unpickling import safe_load_pickle
 
 if TYPE_CHECKING:
     from soke.generator.vocabulary import Vocabulary
 
-__all__ = [
-    "backbone_state",
-    "check_new",
-    "check_rows",
-    "copy_pieces",
-    "fill",
-    "new_folder",
-    "new_rows",
-    "read_config",
-    "read_map_ids",
-    "read_weights",
-    "write_map_ids",
-    "write_rows",
-    "write_weights",
-]
-
-CONFIG, MAPPING = "config.json", "map_ids.pkl"
-#: What a folder of `soke.cli.export_generator` has beside: what the rows are, and the tensors that
-#: an mBART does not have.
-ROWS, REST = "rows.json", "fusion.safetensors"
+CONFIG = "config.json"
+MAPPING = "map_ids.pkl"
+#: A folder of `soke.cli.export_generator` also says what the rows are,
+ROWS = "rows.json"
+#: and holds the tensors that an mBART does not have.
+REST = "fusion.safetensors"
 REMEDY = (
     "Put the trimmed mBART there (config.json, weights, sentencepiece.bpe.model, map_ids.pkl), cut "
     "one to your texts with `python -m prepare.trim_vocabulary`, or make a small one for the demo "
@@ -96,6 +82,15 @@ def read_map_ids(folder: str | Path) -> dict[int, int]:
     return rows
 
 
+def read_weights(folder: str | Path) -> dict[str, Tensor]:
+    """All tensors of ``model.safetensors`` or ``pytorch_model.bin``, whole or in shards.
+
+    Raises `soke.files.MissingAssetError` without any and ``ValueError`` for damaged files.
+    """
+    remedy = "or train from scratch with model.generator.pretrained=false"
+    return read_folder(folder, "The mBART weights", f"Put the trimmed mBART there, {remedy}")
+
+
 def new_rows(table: Tensor, count: int, generator: torch.Generator | None = None) -> Tensor:
     """``count`` rows [count, D] for tokens that the embedding table [V, D] does not know yet.
 
@@ -127,7 +122,7 @@ def backbone_state(
     if (folder / ROWS).exists():
         _check_row_table(folder, vocabulary)
         check_rows(len(weights.table), vocabulary, folder)
-        return {**weights.to_network(), **read_file(folder / REST)}
+        return {**weights.to_network(), **read_checkpoint(folder / REST)["state_dict"]}
     if len(weights.table) != vocabulary.text_size:
         raise ValueError(
             f"{folder}: the embedding has {len(weights.table)} rows but {MAPPING} names "
@@ -218,19 +213,17 @@ def write_weights(folder: Path, weights: Weights, config: MBartConfig) -> None:
     config.tie_word_embeddings = weights.tied
     config.architectures = ["MBartForConditionalGeneration"]
     config.to_json_file(folder / CONFIG, use_diff=False)
-    state = {key: value.contiguous() for key, value in weights.to_transformers().items()}
-    safetensors.torch.save_file(state, folder / SAFETENSORS, metadata={"format": "pt"})
+    write_safetensors(weights.to_transformers(), folder / SAFETENSORS)
 
 
 def write_rows(folder: Path, vocabulary: Vocabulary, rest: Mapping[str, Tensor]) -> None:
-    """Write what every row of a whole table is, and the tensors that only our networks have.
+    """Write what each row of a whole table is, and the tensors that only our networks have.
 
-    `backbone_state` reads both again.
+    `backbone_state` reads both.
     """
     text = json.dumps(vocabulary.row_table(), indent=1, ensure_ascii=False)
     (folder / ROWS).write_text(text + "\n", encoding="utf-8")
-    state = {key: value.contiguous() for key, value in rest.items()}
-    safetensors.torch.save_file(state, folder / REST)
+    write_safetensors(rest, folder / REST)
 
 
 def write_map_ids(folder: Path, rows: Mapping[int, int]) -> None:

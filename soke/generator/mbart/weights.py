@@ -7,24 +7,19 @@ whose encoder and decoder are fed embeddings from tables of the network's own.
 
 from __future__ import annotations
 
-import json
-import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
-from soke.files import MissingAssetError, require
-
-SAFETENSORS, TORCH, INDEX = "model.safetensors", "pytorch_model.bin", ".index.json"
+from soke.checkpoints import select
 
 #: What transformers calls the tables. A file may leave out all but one of those that are equal.
-_SHARED, _HEAD = "model.shared.weight", "lm_head.weight"
-_ENCODER, _DECODER = "model.encoder.embed_tokens.weight", "model.decoder.embed_tokens.weight"
+_SHARED = "model.shared.weight"
+_HEAD = "lm_head.weight"
+_ENCODER = "model.encoder.embed_tokens.weight"
+_DECODER = "model.decoder.embed_tokens.weight"
 _BIAS = "final_logits_bias"
 #: Constants that old conversions left in their files.
 _OLD_CONSTANTS = ("encoder.version", "decoder.version", "embed_positions._float_tensor")
@@ -77,7 +72,7 @@ class Weights:
         if unknown:
             raise ValueError(f"{source} does not fit: unexpected {unknown[:5]}")
         return cls(
-            {key.removeprefix("model."): value for key, value in state.items()},
+            select(state, "model."),
             encoder,
             bias,
             None if torch.equal(decoder, encoder) else decoder,
@@ -87,14 +82,11 @@ class Weights:
     @classmethod
     def from_network(cls, state: Mapping[str, Tensor]) -> Weights:
         """From the state of one of our networks (fusion weights are left out)."""
-        layers = {
-            key.removeprefix("backbone."): value
-            for key, value in state.items()
-            if key.startswith("backbone.") and key != "backbone.shared.weight"
-        }
+        layers = select(state, "backbone.")
+        table = layers.pop("shared.weight")
         return cls(
             layers,
-            state["backbone.shared.weight"],
+            table,
             state["bias"],
             state.get("decoder_table.weight"),
             state.get("head.weight"),
@@ -104,8 +96,11 @@ class Weights:
         """Under the names of our networks; tables that are tied are there once."""
         state = {f"backbone.{key}": value for key, value in self.layers.items()}
         state |= {"backbone.shared.weight": self.table, "bias": self.bias}
-        own = {"decoder_table.weight": self.decoder_table, "head.weight": self.head}
-        return {**state, **{key: value for key, value in own.items() if value is not None}}
+        if self.decoder_table is not None:
+            state["decoder_table.weight"] = self.decoder_table
+        if self.head is not None:
+            state["head.weight"] = self.head
+        return state
 
     def to_transformers(self) -> dict[str, Tensor]:
         """Under the names of transformers; all four tables where any two differ."""
@@ -128,51 +123,3 @@ class Weights:
             decoder_table=None if self.decoder_table is None else change(self.decoder_table),
             head=None if self.head is None else change(self.head),
         )
-
-
-def read_weights(folder: str | Path) -> dict[str, Tensor]:
-    """All tensors of ``model.safetensors`` or ``pytorch_model.bin``, whole or in shards.
-
-    Raises `soke.files.MissingAssetError` without any and ``ValueError`` for damaged files.
-    """
-    folder = Path(folder)
-    for name in (SAFETENSORS, TORCH):
-        if (folder / name).exists():
-            return read_file(folder / name)
-        if (folder / f"{name}{INDEX}").exists():
-            return _read_shards(folder / f"{name}{INDEX}")
-    raise MissingAssetError(
-        "The mBART weights",
-        folder / f"{SAFETENSORS} (or {TORCH})",
-        "Put the trimmed mBART there, or train from scratch with model.generator.pretrained=false",
-    )
-
-
-def read_file(path: Path) -> dict[str, Tensor]:
-    """The named tensors of one file. Raises ``ValueError`` for a damaged one."""
-    try:
-        if path.suffix == ".safetensors":
-            return safetensors.torch.load_file(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
-        raise ValueError(f"{path} cannot be read as weights: {error}") from None
-    if not isinstance(content, Mapping):
-        raise ValueError(f"{path} holds no weights but a {type(content).__name__}")
-    return {key: value for key, value in content.items() if isinstance(value, Tensor)}
-
-
-def _read_shards(index: Path) -> dict[str, Tensor]:
-    try:
-        shards = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
-        names = sorted(set(shards.values()))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{index} names no shards ({type(error).__name__}: {error})") from None
-    state: dict[str, Tensor] = {}
-    for name in names:
-        if not isinstance(name, str) or Path(name).name != name:
-            raise ValueError(f"{index}: the shard {name!r} is not a file beside it")
-        state |= read_file(require(index.parent / name, "A shard of the weights", "Fetch it again"))
-    missing = sorted(set(shards) - set(state))
-    if missing:
-        raise ValueError(f"{index} promises {missing[:3]}, which its shards do not hold")
-    return state

@@ -1,21 +1,17 @@
-"""Reading and writing trained tokenizers: our checkpoints, published ones, and safetensors."""
+"""Reading and writing trained tokenizers: our checkpoints, released ones, and safetensors."""
 
 from __future__ import annotations
 
-import json
 import logging
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from soke.files import require
+from soke.checkpoints import read_checkpoint, select, write_safetensors, write_torch
 from soke.parts import FEATURE_SIZE, FRAME_SIZE, PartTable, frames_to_features
-from soke.tokenizer.archive import read_tensors
 from soke.tokenizer.released_tokenizer import from_published, is_published, to_published
 from soke.tokenizer.tokenizer import PartTokenizer
 
@@ -23,10 +19,6 @@ log = logging.getLogger(__name__)
 
 #: Keys of a Lightning checkpoint that is written in training: the tokenizer is a submodule.
 _PREFIX = "tokenizer."
-#: Metadata of a safetensors file that holds the description as JSON.
-_DESCRIPTION = "soke.tokenizer"
-#: What is read of a checkpoint; a file may carry the statistics beside its weights.
-_ENTRIES = ("state_dict", "soke", "mean", "std")
 
 
 def load_tokenizer(
@@ -34,14 +26,14 @@ def load_tokenizer(
 ) -> PartTokenizer:
     """Load a trained tokenizer, in evaluation mode.
 
-    ``checkpoint`` is one of `python -m train`, a published one, or an export of
-    `python -m prepare.export_tokenizer`. The networks' sizes are those of its tensors.
+    ``checkpoint`` is one of `python -m train`, a released one, or an export of
+    `python -m prepare.export_tokenizer`. The networks have the sizes of its tensors.
 
-    The statistics are those of the checkpoint: buffers of the tokenizer in ours; in a published
-    one tensors ``mean`` and ``std`` in the ``state_dict`` or beside it. Where there are none,
-    ``mean`` and ``std`` are taken, and without these none (mean 0, deviation 1, with a warning).
-    179 numbers are statistics of whole frames as they are published: they are cut to the 133
-    features, and 1e-10 is added to the deviation. 133 numbers are used as they are.
+    The checkpoint's own statistics are used: ours keep them in the tokenizer's buffers, released
+    ones as tensors ``mean`` and ``std`` in the ``state_dict`` or beside it. If it has none, the
+    arguments ``mean`` and ``std`` are used, and without these mean 0 and deviation 1, with a
+    warning. 179 numbers are statistics of whole frames as they are released: they are cut to the
+    133 features, and 1e-10 is added to the deviation. 133 numbers are used as they are.
 
     Files that pickle objects of unknown classes beside their tensors are read too; such objects
     are ignored and nothing of them is executed.
@@ -49,84 +41,46 @@ def load_tokenizer(
     Raises `soke.files.MissingAssetError` when there is no such file and ``ValueError`` when it
     holds no tokenizer, or one whose tensors do not fit its part table.
     """
-    path = require(
+    content = read_checkpoint(
         checkpoint,
         "The tokenizer's checkpoint",
         "Train one with `python -m train --cfg configs/deto.yaml --nodebug`, or name another in "
         "TRAIN.PRETRAINED_VAE",
     )
-    content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
-    state, description = _tensors(content.get("state_dict")), _description(content.get("soke"))
-    if description is None and not is_published(state):
+    state = content["state_dict"]
+    description = content["soke"].get("tokenizer")
+    if not isinstance(description, Mapping) and not is_published(state):
         raise ValueError(
-            f"{path} is not a tokenizer checkpoint of SOKE: it has no description, and no keys of "
-            "the published layout"
+            f"{checkpoint} is not a tokenizer checkpoint of SOKE: it has no description, and no "
+            "keys of the released layout"
         )
     try:
-        if description is not None:
+        if isinstance(description, Mapping):
             return _own(state, description).eval()
         carried = {key: state.get(key, content.get(key)) for key in ("mean", "std")}
         return _published(state, carried, {"mean": mean, "std": std}).eval()
     except (ValueError, KeyError, TypeError, RuntimeError) as error:
-        # Beside our own errors: a description of another form, and what load_state_dict refuses.
-        raise ValueError(f"{path} cannot be loaded as a tokenizer: {error}") from error
+        # Besides our own errors: a description of another form, and what load_state_dict refuses.
+        raise ValueError(f"{checkpoint} cannot be loaded as a tokenizer: {error}") from error
 
 
 def save_safetensors(tokenizer: PartTokenizer, path: str | Path) -> None:
     """Write all state of a tokenizer and, as metadata, its description."""
-    state = {key: value.contiguous() for key, value in tokenizer.state_dict().items()}
-    save_file(state, path, metadata={_DESCRIPTION: json.dumps(tokenizer.description())})
+    write_safetensors(tokenizer.state_dict(), path, {"tokenizer": tokenizer.description()})
 
 
 def save_published(tokenizer: PartTokenizer, path: str | Path) -> None:
-    """Write a tokenizer with the keys of the published checkpoints, its statistics beside them.
+    """Write a tokenizer with the keys of the released checkpoints, its statistics beside them.
 
     Raises ``ValueError`` for what these keys cannot express.
     """
     statistics = {"mean": tokenizer.mean.clone(), "std": tokenizer.std.clone()}
-    torch.save({"state_dict": to_published(tokenizer), **statistics}, path)
+    write_torch({"state_dict": to_published(tokenizer), **statistics}, path)
 
 
-def _read_torch(path: Path) -> dict[str, object]:
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        content = read_tensors(path, _ENTRIES)
-        log.warning("%s pickles other objects beside its tensors; they were ignored", path)
-    except (RuntimeError, EOFError, OSError, KeyError) as error:
-        raise ValueError(f"{path} cannot be read as a torch checkpoint: {error}") from None
-    return content if isinstance(content, dict) else {}
-
-
-def _read_safetensors(path: Path) -> dict[str, object]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        description = json.loads(metadata.get(_DESCRIPTION, "null"))
-    except (SafetensorError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path} cannot be read as safetensors: {error}") from None
-    if description is None:
-        return {"state_dict": state}
-    state = {_PREFIX + key: value for key, value in state.items()}
-    return {"state_dict": state, "soke": {"tokenizer": description}}
-
-
-def _tensors(state: object) -> dict[str, Tensor]:
-    if not isinstance(state, Mapping):
-        return {}
-    return {key: value for key, value in state.items() if isinstance(value, Tensor)}
-
-
-def _description(about: object) -> Mapping[str, object] | None:
-    description = about.get("tokenizer") if isinstance(about, Mapping) else None
-    return description if isinstance(description, Mapping) else None
-
-
-def _own(state: Mapping[str, Tensor], description: Mapping[str, object]) -> PartTokenizer:
-    state = {
-        key.removeprefix(_PREFIX): value for key, value in state.items() if key.startswith(_PREFIX)
-    }
+def _own(state: Mapping[str, Tensor], description: Mapping[str, Any]) -> PartTokenizer:
+    # A .safetensors file holds the tokenizer alone, without the prefix.
+    state = select(state, _PREFIX) or dict(state)
     parts = PartTable.from_rows(description.get("parts") or [])
     tokenizer = PartTokenizer.from_description({**description, **_sizes(state, parts)})
     for key in ("mean", "std"):
@@ -137,7 +91,7 @@ def _own(state: Mapping[str, Tensor], description: Mapping[str, object]) -> Part
 
 
 def _published(
-    state: Mapping[str, Tensor], carried: dict[str, object], given: dict[str, Tensor | None]
+    state: Mapping[str, Tensor], carried: dict[str, Any], given: dict[str, Tensor | None]
 ) -> PartTokenizer:
     content = from_published(state)
     sizes = _sizes(content.state, content.parts)
@@ -155,16 +109,15 @@ def _published(
     tokenizer = PartTokenizer(content.parts, **sizes, **cut)
     learned = {key: tokenizer.get_buffer(key) for key in ("mean", "std")}
     for p, network in enumerate(tokenizer.networks):
-        # The averages that training went on from are not published. As many counts as steady use
-        # of a code amounts to: a codebook that is trained further is not reset at once.
-        codebook, name = (
-            content.state[f"networks.{p}.quantizer.codebook"],
-            f"networks.{p}.quantizer",
-        )
+        # The averages that training went on from are not released. Steady use of a code amounts to
+        # this many counts: a codebook that is trained further is not reset at once.
         count = 1 / (1 - network.quantizer.decay)
+        name = f"networks.{p}.quantizer"
+        codebook = content.state[f"{name}.codebook"]
         learned[f"{name}.code_count"] = torch.full((len(codebook),), count)
         learned[f"{name}.code_sum"] = codebook * count
-        learned[f"{name}.started"], learned[f"{name}.updates"] = torch.tensor(True), torch.tensor(0)
+        learned[f"{name}.started"] = torch.tensor(True)
+        learned[f"{name}.updates"] = torch.tensor(0)
     tokenizer.load_state_dict({**content.state, **learned})
     return tokenizer
 
@@ -173,10 +126,9 @@ def _sizes(state: Mapping[str, Tensor], parts: PartTable) -> dict[str, int]:
     """Width and code size from the tensors; checks the part table against them."""
     found = set()
     for p, part in enumerate(parts):
-        first, last, codebook = (
-            state.get(f"networks.{p}.{name}")
-            for name in ("encoder.input.weight", "encoder.output.weight", "quantizer.codebook")
-        )
+        first = state.get(f"networks.{p}.encoder.input.weight")
+        last = state.get(f"networks.{p}.encoder.output.weight")
+        codebook = state.get(f"networks.{p}.quantizer.codebook")
         if first is None or last is None:
             raise ValueError(
                 f"it has no network for part {part.name!r}, number {p} of {parts.names}"

@@ -158,7 +158,7 @@ def test_what_is_no_tokenizer_is_named(tmp_path):
     for content in ({"state_dict": content_of(trained())["state_dict"]}, {}, [1, 2],
                     {"state_dict": {"generator.x": torch.zeros(1)}, "soke": {}}):  # fmt: skip
         torch.save(content, path)
-        with pytest.raises(ValueError, match="not a tokenizer checkpoint"):
+        with pytest.raises(ValueError, match=r"not a (tokenizer )?checkpoint"):
             load_tokenizer(path)
     for name in ("a.ckpt", "a.safetensors"):
         (tmp_path / name).write_bytes(b"neither of the two" * 9)
