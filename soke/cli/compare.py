@@ -1,6 +1,6 @@
 """Print and plot how two test runs differ, clip by clip, data set by data set.
 
-    python -m prepare.compare results/A results/B
+    python -m soke.cli.compare results/A results/B
 
 A difference is B minus A over the clips that both have, with its 95 % bootstrap interval over clips
 and the p value of a paired permutation test. The plot goes to results/B/compare-A.png.
@@ -18,27 +18,27 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from rich.console import Console
 from rich.table import Table
 
+from soke.cli.charts import require_png
 from soke.cli.comparison_plot import draw
-from soke.cli.describe.tables import WIDTH, new_table
 from soke.cli.main import run_verb
 from soke.cli.run_results import Results, read_results
+from soke.cli.tables import new_table, show
 from soke.metrics.aggregate import TOTAL
 from soke.metrics.scores import CLIP_KEYS, PairedDifference, Score, paired_differences
 
 log = logging.getLogger("compare")
 
-#: Differences with a smaller p value are called so.
+#: The p value below which a difference is significant.
 SIGNIFICANCE = 0.05
 #: Left out unless --all or --metric asks for them.
 _DETAIL = re.compile(
     r".*_per_step|(speed|deviation)_ratio_.*|BLEU-[123]|R@10|exactly_read|diversity"
 )
-#: Scores closer than this are equal: their last bits follow the batches that clips came in.
+#: Scores closer than this are equal: their last bits depend on how clips were batched.
 _ROUNDING = 1e-6
-#: Must be alike, or the numbers are of different things.
+#: Must be the same in both runs, or their numbers cannot be compared.
 _ALIKE = {
     "system": "different systems",
     "split": "different splits",
@@ -56,12 +56,11 @@ class Comparison:
     differences: Mapping[str, Mapping[str, PairedDifference]]
 
     def verdict(self, pair: PairedDifference) -> str:
-        """Who is better, if the difference is more than chance."""
-        if math.isclose(pair.a, pair.b, rel_tol=_ROUNDING):
+        """Which run is better, if the difference is significant."""
+        is_rounding = math.isclose(pair.a, pair.b, rel_tol=_ROUNDING)
+        if is_rounding or not pair.p_value < SIGNIFICANCE:
             return ""
         lower_is_better = self.scores[pair.name].lower_is_better
-        if not pair.p_value < SIGNIFICANCE:
-            return ""
         if lower_is_better is None:
             return "differs"
         return "B better" if (pair.difference < 0) == lower_is_better else "A better"
@@ -119,7 +118,7 @@ def _chosen(
 
 
 def _common(a: pd.DataFrame, b: pd.DataFrame, folders: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The rows of the clips that both have; says how many there are."""
+    """The rows of the clips that both have; warns if either has others."""
     keys = [pd.MultiIndex.from_frame(side[list(CLIP_KEYS)]) for side in (a, b)]
     both = keys[0].intersection(keys[1]).unique()
     if not len(both):
@@ -128,31 +127,34 @@ def _common(a: pd.DataFrame, b: pd.DataFrame, folders: str) -> tuple[pd.DataFram
     if any(alone):
         log.warning(
             "only the %d clips that both have are compared; %d are in A alone, %d in B alone",
-            len(both), *alone,
-        )  # fmt: skip
+            len(both),
+            *alone,
+        )
     return a[keys[0].isin(both)], b[keys[1].isin(both)]
 
 
 def tables(comparison: Comparison) -> list[Table]:
-    """A table a data set, and one of all clips."""
+    """One table per data set, and one of all clips."""
     return [_table(comparison, corpus, pairs) for corpus, pairs in comparison.differences.items()]
 
 
 def _table(comparison: Comparison, corpus: str, pairs: Mapping[str, PairedDifference]) -> Table:
     clips = max((pair.clips for pair in pairs.values()), default=0)
-    table = new_table(
-        f"{corpus}: {clips} clips", ("score",), ("A", "B", "B - A", "95 % interval", "p")
-    )
-    table.add_column("")
+    values = ("A", "B", "B - A", "95 % interval", "p")
+    table = new_table(f"{corpus}: {clips} clips", ("score",), values, ("",))
     for name, pair in pairs.items():
         unit = comparison.scores[name].unit
         of_fewer = f" ({pair.clips} clips)" if pair.clips < clips else ""
         interval = "" if math.isnan(pair.low) else f"{signed(pair.low)} to {signed(pair.high)}"
         table.add_row(
             f"{name} [{unit}]{of_fewer}" if unit else f"{name}{of_fewer}",
-            f"{pair.a:.3f}", f"{pair.b:.3f}", signed(pair.difference), interval,
-            probability(pair.p_value), comparison.verdict(pair),
-        )  # fmt: skip
+            f"{pair.a:.3f}",
+            f"{pair.b:.3f}",
+            signed(pair.difference),
+            interval,
+            probability(pair.p_value),
+            comparison.verdict(pair),
+        )
     return table
 
 
@@ -171,20 +173,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("b", type=Path, metavar="results/B", help="results of another")
     parser.add_argument("--metric", nargs="+", default=[], help="scores to compare, by their names")
     parser.add_argument("--all", action="store_true", help="every score, not only the main ones")
-    parser.add_argument("--out", type=Path, help="PNG; without it results/B/compare-A.png")
+    parser.add_argument("--out", type=Path, help="PNG; default: results/B/compare-A.png")
     options = parser.parse_args(arguments)
-    if options.out is not None and options.out.suffix.lower() != ".png":
-        raise ValueError(f"--out {options.out} should end in .png")
+    if options.out is not None:
+        require_png(options.out, "--out ")
     a, b = read_results(options.a), read_results(options.b)
     comparison = compare(a, b, options.metric, options.all)
-    console = Console(width=WIDTH, markup=False, highlight=False, emoji=False)
-    console.print(f"A: {options.a}\nB: {options.b}\nsplit {a.about['split']}, {a.about['body']}\n")
-    for table in tables(comparison):
-        console.print(table)
-    console.print(
-        f'"better" where p < {SIGNIFICANCE}. p values are of each score alone: of twenty scores '
-        "that do not\ndiffer, one looks as if it did."
+    heading = f"A: {options.a}\nB: {options.b}\nsplit {a.about['split']}, {a.about['body']}\n"
+    warning = (
+        f'"better" where p < {SIGNIFICANCE}. p values are not corrected for the number of scores:\n'
+        "of twenty scores that do not differ, one looks as if it did."
     )
+    show([heading, *tables(comparison), warning])
     path = options.out or b.folder / f"compare-{a.folder.resolve().name}.png"
     draw(comparison, path)
     log.info("wrote %s", path)

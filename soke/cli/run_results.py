@@ -1,10 +1,9 @@
-"""What a test run has left on disk, for those who compare and report."""
+"""Reads what a test run has written, for comparisons and reports."""
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +13,10 @@ from soke.evaluation.summary import score_list
 from soke.files import require
 from soke.metrics.scores import CLIP_KEYS, Score
 
-#: What `metrics.json` says of every run, and what tells a row of `clips.csv` from the others.
+#: The keys that every `metrics.json` has, and those of a row of `clips.csv`.
 _ABOUT = ("name", "system", "split", "body", "stand_in", "scores")
 _ROW_KEYS = ["system", "run", *CLIP_KEYS]
 _TEST = "Run `python -m test` first"
-_TOKEN_COLUMN = re.compile(r"tokens_(.+)_matches_1")
 
 
 @dataclass(frozen=True)
@@ -38,15 +36,31 @@ class Results:
         """The system that was tested; the others are baselines."""
         return str(self.about["system"])
 
+    @property
+    def systems(self) -> list[str]:
+        """The tested system and the baselines."""
+        return [self.system, *(self.about.get("baselines") or {})]
+
     def rows(self, system: str | None = None) -> pd.DataFrame:
-        """The rows of a system, of all its runs."""
+        """The rows of a system, by default the tested one, of all its runs."""
         return self.clips[self.clips["system"] == (system or self.system)]
 
     def scores(self) -> dict[str, Score]:
         """Every score that can be computed from the clips of the tested system, by its name."""
-        columns = list(self.rows().dropna(axis="columns", how="all"))
-        parts = [found[1] for found in map(_TOKEN_COLUMN.fullmatch, columns) if found]
-        return {score.name: score for score in score_list(columns, parts)}
+        columns = self.rows().dropna(axis="columns", how="all").columns
+        return {score.name: score for score in score_list(columns)}
+
+    def score(
+        self, system: str, corpus: str, name: str
+    ) -> tuple[float | None, Sequence[float] | None]:
+        """A system's score and its 95 % interval (low, high), None where they are not known."""
+        if system == self.system:
+            scores = self.about["scores"]
+            intervals = self.about.get("intervals")
+        else:
+            scores = self.about["baselines"][system]
+            intervals = (self.about.get("baseline_intervals") or {}).get(system)
+        return scores.get(corpus, {}).get(name), (intervals or {}).get(corpus, {}).get(name)
 
     def setting(self, *keys: str) -> object:
         """A value of the resolved configuration, None where it is not known."""
@@ -59,8 +73,8 @@ class Results:
 def read_results(folder: str | Path) -> Results:
     """Read the results of a run.
 
-    Raises `soke.files.MissingAssetError` where there are none, and ``ValueError`` that names the
-    file for results that are damaged, of an earlier version, or hold a clip twice.
+    Raises `soke.files.MissingAssetError` where there are none. Raises ``ValueError``, which names
+    the file, for results that are damaged, of an earlier version, or with a clip twice.
     """
     folder = require(folder, "The folder of results", _TEST)
     metrics = require(folder / "metrics.json", "The results", _TEST)

@@ -10,23 +10,21 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
+from soke.cli.charts import COLORS
 from soke.cli.describe import __main__ as command
-from soke.cli.describe import figures, text_figures
-from soke.cli.describe.charts import COLORS
+from soke.cli.describe import figures
 from soke.cli.describe.counting import (
-    Section,
     characters,
-    frame_row,
+    count_frames,
     piece_row,
     spread,
     vocabulary_row,
     words,
 )
 from soke.cli.describe.description import describe
-from soke.cli.describe.tables import WIDTH
+from soke.cli.describe.tables import all_tables
+from soke.cli.tables import WIDTH
 from soke.config import load_config
-from soke.data.clips import Summary
-from soke.data.corpora import Corpus
 from soke.data.datasets import LengthLimits
 from soke.data.lengths import length_rule, thin_frames
 from soke.data.listing.annotations import NO_POSES, too_long
@@ -126,11 +124,8 @@ def test_frames_add_up_and_thinning_is_worked_back(fps):
     limits, native = LengthLimits(40, 400, 4), np.arange(8, 900)
     rate = 24.0 if math.isnan(fps) else fps
     lengths = np.array([len(thin_frames(n, rate)) for n in native])
-    corpus = Corpus("x", "how2sign", "", "en_XX", "en_ASL", "", "en", fps=24)
-    summary = Summary("x", "train", "", len(native))
-    names = [str(n) for n in native]
-    section = Section(corpus, summary, names, names, np.full(len(native), fps), lengths)
-    found = frame_row(section, limits)
+    rates = np.full(len(native), fps)
+    found = count_frames(lengths, rates, 24, limits)
     used = sum(len(length_rule(n, 40, 400, 4)) for n in lengths)
     parts = [found[key] for key in ("frame_rate", "cut", "squeezed")]
     assert found["used"] == used == found["native"] - sum(parts) + found["repeated"]
@@ -138,10 +133,7 @@ def test_frames_add_up_and_thinning_is_worked_back(fps):
     # Each clip alone: the least number of frames that is thinned to this length.
     for n in native[::37]:
         i = n - native[0]
-        alone = Section(
-            corpus, summary, [names[i]], [names[i]], np.array([fps]), lengths[i : i + 1]
-        )
-        least = frame_row(alone, limits)["native"]
+        least = count_frames(lengths[i : i + 1], rates[:1], 24, limits)["native"]
         assert least <= n and len(thin_frames(least, rate)) == lengths[i]
         assert least == 1 or len(thin_frames(least - 1, rate)) < lengths[i]
 
@@ -206,9 +198,7 @@ def test_pieces(data, description):
 def test_without_the_generator_there_are_no_pieces(data, tmp_path):
     found = describe(load_config(CFG, overrides(data, f"model.generator.folder={tmp_path / 'no'}")))
     assert found.rows["pieces"] == [] and "mBART folder not found" in found.notes["pieces"]
-    text_figures.draw_vocabulary(figure := Figure(), found)
-    titles = [axes.get_title() for axes in figure.subfigs[1].axes]
-    assert "Types that occur once in train" in titles and not any("Pieces" in t for t in titles)
+    assert not any("pieces" in table.title for table in all_tables(found))
 
 
 def test_token_usage(data, description):
@@ -242,15 +232,14 @@ def test_histograms_hold_everything(description):
         "csl train": CSL_CLIPS, "csl val": 1, "csl test": 1,
     }  # fmt: skip
     figure = Figure()
-    text_figures.draw_texts(figure, description)
+    figures.draw_texts(figure, description)
     lengths = [axes for axes in figure.axes if "length in" in axes.get_title()]
-    assert [heights(axes) for axes in lengths] == [6, 6, CSL_CLIPS + 2]
+    assert [heights(axes) for axes in lengths] == [6, CSL_CLIPS + 2]
 
 
 def test_curves(description):
-    figure = Figure()
-    text_figures.draw_zipf(axes := figure.subplots(), description)
-    english, chinese = (line.get_ydata().tolist() for line in axes.lines)
+    figures.draw_texts(figure := Figure(), description)
+    english, chinese = (axes.lines[0].get_ydata().tolist() for axes in figure.axes[1::2])
     assert english == [3, 2, 2, 1] and chinese == [CSL_CLIPS] * 4  # go, stop, don't, a
     rows = [r for r in description.rows["tokens"] if r["part"] == "body"]
     figures.draw_frequencies(axes := Figure().subplots(), rows, COLORS)
@@ -307,5 +296,5 @@ def test_unread_poses_are_said_to_be_unknown(data, tmp_path, monkeypatch, capsys
     assert all(r["median"] is None and r["squeezed"] is None for r in content["lengths"])
     assert all(r["used"] is None for r in content["frames"])
     assert "CHECK_POSES" in content["notes"]["lengths"]
-    assert not (tmp_path / "clip_lengths.png").exists() and (tmp_path / "left_out.png").exists()
+    assert not (tmp_path / "clip_lengths.png").exists() and (tmp_path / "texts.png").exists()
     assert "CHECK_POSES" in capsys.readouterr().out

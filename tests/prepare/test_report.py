@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from soke.cli.report import __main__ as command
-from soke.cli.report import charts, videos
+from soke.cli.report import distributions, films
 from soke.cli.report.clips import chosen_clips
 from soke.cli.report.page import build_page
 from soke.cli.run_results import read_results
@@ -114,7 +114,7 @@ def test_scores_and_intervals_are_those_of_the_results(results, html):
     assert f"{baseline:.3f} {low:.3f} to {high:.3f}" in text
     for system in ("generated", "random clip", "nearest text", "ground truth"):
         assert system in text
-    for fact in ("0123456789abcdef", "torch 2.13.0", "0.25 s a clip"):
+    for fact in ("0123456789abcdef", "torch 2.13.0", "0.25 s per clip"):
         assert fact in text
 
 
@@ -191,7 +191,7 @@ def test_films_are_of_the_predictions(results, html):
         stream = container.streams.video[0]
         frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(stream)]
         assert stream.codec_context.name == "h264"
-    assert len(frames) == 12 and frames[0].shape[1] == 2 * videos.PANEL_WIDTH + 8
+    assert len(frames) == 12 and frames[0].shape[1] == 2 * films.PANEL_WIDTH + 8
     left, right = np.split(frames[-1].astype(int), 2, axis=1)
     assert np.abs(frames[0].astype(int) - frames[-1])[:, : left.shape[1]].max() > 60  # it moves
     assert np.abs(left - right).mean() > 1  # two bodies, and the shorter one is over
@@ -200,8 +200,8 @@ def test_films_are_of_the_predictions(results, html):
 def test_long_clips_are_cut(tmp_path, monkeypatch):
     folder = write_made_up_results(tmp_path / "long", clips=1, corpora=("csl",))
     write_made_up_prediction(folder, "csl", "clip-000", frames=32)
-    monkeypatch.setattr(videos, "LONGEST", 0.8)
-    film = videos.FilmMaker(read_results(folder)).film("csl", "clip-000")
+    monkeypatch.setattr(films, "LONGEST", 0.8)
+    film = films.FilmMaker(read_results(folder)).film("csl", "clip-000")
     assert film.cut and film.seconds == pytest.approx(0.8)
 
 
@@ -247,21 +247,21 @@ def test_results_with_less_than_everything(tmp_path):
 
 
 def test_distributions_count_every_clip():
-    values = {"generated": np.array([1.0, 1.0, 2.0, 900.0]), "other": np.arange(200.0), "none": []}
-    values["none"] = np.array([np.nan])
-    svg = charts.distributions(values, 'DTW "<body>"')
-    assert "<body>" not in svg and svg.count('class="median"') == 2 and "none" not in svg
-    bars = re.findall(r'<rect x="([\d.]+)" y="[\d.]+" width="([\d.]+)" height="([\d.]+)"', svg)
-    edges = [float(x) + float(width) for x, width, _ in bars]
-    assert max(edges) <= charts.WIDTH and min(float(x) for x, _, _ in bars) >= charts.LEFT
-    own = re.search(r'<g class="tested">(.*?)</g>', svg)[1]
-    heights = [
-        float(h)
-        for _, _, h in re.findall(r'<rect x="([\d.]+)".*?width="([\d.]+)" height="([\d.]+)"', own)
-    ]
-    assert len(heights) == 2 and heights[0] == pytest.approx(3 * heights[1], rel=0.02)
-    assert charts.distributions({"none": np.array([np.nan])}, "x") == ""
-    assert "<svg" in charts.distributions({"same": np.zeros(3)}, "x")
+    values = {
+        "generated": np.array([1.0, 1.0, 2.0, 900.0]),
+        "other": np.arange(200.0),
+        "none": np.array([np.nan]),
+    }
+    chart = distributions.make_chart("DTW", values)
+    assert [row.system for row in chart.rows] == ["generated", "other"]
+    assert chart.description == "DTW. Medians: generated 1.5, other 99.5"
+    lefts = [left for row in chart.rows for left, _ in row.bars]
+    assert min(lefts) >= distributions.LEFT
+    assert max(lefts) + distributions.BAR <= distributions.RIGHT + 0.1
+    (_, tall), (_, short) = chart.rows[0].bars
+    assert tall == pytest.approx(3 * short, rel=0.02)
+    assert distributions.make_chart("x", {"none": np.array([np.nan])}) is None
+    assert distributions.make_chart("x", {"same": np.zeros(3)}).rows[0].bars
 
 
 def test_the_command_writes_the_page(results, tmp_path, html):
@@ -302,7 +302,7 @@ def test_a_browser_shows_the_page(browser, html, tmp_path, width, scheme):
     light = sum(map(int, re.findall(r"\d+", ground)[:3])) > 600
     assert light == (scheme == "light")
     video = page.locator("video").first
-    assert video.evaluate("v => [v.error, v.videoWidth]") == [None, 2 * videos.PANEL_WIDTH + 8]
+    assert video.evaluate("v => [v.error, v.videoWidth]") == [None, 2 * films.PANEL_WIDTH + 8]
     video.evaluate("v => v.play()")
     wait_until(page, "document.querySelector('video').currentTime > 0")
     for chart in page.locator("svg").all():

@@ -1,6 +1,6 @@
-"""What is to be said about a data set, in numbers: lengths, texts, losses, words, tokens.
+"""What there is to say about a data set in numbers: lengths, texts, losses, words, tokens.
 
-Every function returns plain rows: dicts of numbers and strings.
+Every function returns rows: dicts of numbers and strings. None stands for an unknown number.
 """
 
 from __future__ import annotations
@@ -8,76 +8,58 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from soke.data.clips import Group, Summary
 from soke.data.corpora import Corpus
 from soke.data.datasets import LengthLimits
-from soke.data.tokens import CodeUsage, count_codes, token_path
+from soke.data.listing.annotations import Clip
+from soke.data.tokens import CodeUsage
 from soke.generator.vocabulary import UNK
-from soke.parts import PartTable
 
-Row = dict[str, object]
+Row = dict[str, Any]
 
-#: Languages that are written without spaces: their characters are counted in place of words.
+#: Languages written without spaces: their characters are counted instead of words.
 UNSPACED = ("zh", "ja", "th")
 _WORD = re.compile(r"\w+(?:'\w+)*")
 _CHARACTER = re.compile(r"\w")
+_SPREAD = {"min": "least", "50%": "median", "mean": "mean", "95%": "p95", "max": "greatest"}
 
 
 @dataclass(frozen=True)
 class Section:
-    """One split of one data set, as the networks are to see it."""
+    """One split of one data set, as the networks see it."""
 
     corpus: Corpus
     summary: Summary
-    names: list[str]
+    clips: list[Clip]
     texts: list[str]  # as the generator reads them
-    rates: np.ndarray  # [C] native frames a second, nan where that is not known
     lengths: np.ndarray | None  # [C] frames after thinning; None where they were not read
-    glosses: list[str] = field(default_factory=list)  # "" where there is none
-    signers: list[str] = field(default_factory=list)
-    annotated: list[int | None] = field(default_factory=list)  # frames, by the annotation
 
     @classmethod
     def of(cls, group: Group, corpus: Corpus) -> Section:
         clips = list(group.clips)
         texts = [clip.text.lower() if corpus.lowercase else clip.text for clip in clips]
-        rates = np.array([np.nan if clip.fps is None else clip.fps for clip in clips], float)
-        names = [clip.name for clip in clips]
-        return cls(
-            corpus=corpus,
-            summary=group.summary,
-            names=names,
-            texts=texts,
-            rates=rates,
-            lengths=group.lengths,
-            glosses=[clip.gloss for clip in clips],
-            signers=[clip.signer for clip in clips],
-            annotated=[clip.num_frames for clip in clips],
-        )
-
-    @property
-    def split(self) -> str:
-        return self.summary.split
+        return cls(corpus, group.summary, clips, texts, group.lengths)
 
     @property
     def label(self) -> Row:
-        return {"data_set": self.corpus.name, "split": self.split}
+        return {"data_set": self.corpus.name, "split": self.summary.split}
 
 
 def spread(values: Sequence[float] | np.ndarray) -> Row:
     """Least, median, mean, 95th percentile and greatest value; None of nothing."""
-    if not len(values):
-        return dict.fromkeys(("least", "median", "mean", "p95", "greatest"))
-    median, p95 = np.percentile(values, [50, 95])
-    least, greatest, mean = np.min(values), np.max(values), np.mean(values)
-    numbers = {"least": least, "median": median, "mean": mean, "p95": p95, "greatest": greatest}
-    return {key: float(value) for key, value in numbers.items()}
+    found = pd.Series(values, dtype=float).describe(percentiles=[0.5, 0.95])
+    return {name: _known(found[key]) for key, name in _SPREAD.items()}
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
 
 
 def ratio(part: float, whole: float) -> float | None:
@@ -86,19 +68,14 @@ def ratio(part: float, whole: float) -> float | None:
 
 def length_row(section: Section, limits: LengthLimits) -> Row:
     """Lengths in frames, and the shares of clips (0 to 1) outside the limits."""
-    row = section.label | {"clips": len(section.names), "fps": section.corpus.fps}
+    row = section.label | {"clips": len(section.clips), "fps": section.corpus.fps}
     lengths = section.lengths
     if lengths is None:
-        return row | {"seconds": None, "stretched": None, "squeezed": None} | spread([])
-    return (
-        row
-        | {
-            "seconds": float(lengths.sum() / section.corpus.fps),
-            "stretched": ratio(np.count_nonzero(lengths < limits.minimum), len(lengths)),
-            "squeezed": ratio(np.count_nonzero(lengths > limits.maximum), len(lengths)),
-        }
-        | spread(lengths)
-    )
+        return row | dict.fromkeys(("seconds", "stretched", "squeezed")) | spread([])
+    row["seconds"] = float(lengths.sum() / section.corpus.fps)
+    row["stretched"] = ratio(np.count_nonzero(lengths < limits.minimum), len(lengths))
+    row["squeezed"] = ratio(np.count_nonzero(lengths > limits.maximum), len(lengths))
+    return row | spread(lengths)
 
 
 def entry_row(section: Section) -> Row:
@@ -114,29 +91,48 @@ def entry_row(section: Section) -> Row:
 
 
 def frame_row(section: Section, limits: LengthLimits) -> Row:
-    """What becomes of the frames of the kept clips.
+    """What happens to the frames of the kept clips.
 
-    ``native`` frames lie on disk; ``frame_rate`` of them are thinned away, ``cut`` to a multiple of
+    ``native`` frames are on disk; ``frame_rate`` of them are thinned away, ``cut`` to a multiple of
     the unit or ``squeezed`` to the greatest length; ``repeated`` are added where a clip is
-    stretched; ``used`` remain. ``missing`` are gaps in the numbering: they never were on disk.
-    The number before thinning is worked back from the number after it: of the possible ones it is
-    the least, so that a clip may have lost one frame more (two at over twice the target rate).
+    stretched; ``used`` remain. ``missing`` are gaps in the numbering, never on disk.
     """
-    keys = ("native", "frame_rate", "cut", "squeezed", "repeated", "used")
-    row = section.label | {"clips_with_gaps": section.summary.gaps}
-    row |= {"missing": section.summary.missing}
+    row = section.label | {
+        "clips_with_gaps": section.summary.gaps,
+        "missing": section.summary.missing,
+    }
     if section.lengths is None:
+        keys = ("native", "frame_rate", "cut", "squeezed", "repeated", "used")
         return row | dict.fromkeys(keys)
-    lengths, target = section.lengths, section.corpus.fps
-    faster = section.rates > target  # False where the rate is not known
+    rates = np.array([clip.fps or np.nan for clip in section.clips], float)
+    return row | count_frames(section.lengths, rates, section.corpus.fps, limits)
+
+
+def count_frames(
+    lengths: np.ndarray, rates: np.ndarray, target: float, limits: LengthLimits
+) -> dict[str, int]:
+    """Sums over clips with ``lengths`` [C] after thinning from ``rates`` [C] (nan: unknown).
+
+    The number of frames before thinning is worked back from the number after it. Of the possible
+    ones it is the least: a clip may have lost one frame more (two above twice the target rate).
+    """
+    faster = rates > target  # False where the rate is not known
     native = lengths.astype(float)
     # The quotient may be rounded to just above a whole number.
-    native[faster] = np.ceil(lengths[faster] * section.rates[faster] / target - 1e-6)
+    native[faster] = np.ceil(lengths[faster] * rates[faster] / target - 1e-6)
     used = limits.sizes(lengths)
-    long, short = lengths > limits.maximum, lengths < limits.minimum
+    long = lengths > limits.maximum
+    short = lengths < limits.minimum
     lost = lengths - used
-    counts = (native, native - lengths, lost[~long & ~short], lost[long], -lost[short], used)
-    return row | {key: int(count.sum()) for key, count in zip(keys, counts)}
+    counts = {
+        "native": native,
+        "frame_rate": native - lengths,
+        "cut": lost[~long & ~short],
+        "squeezed": lost[long],
+        "repeated": -lost[short],
+        "used": used,
+    }
+    return {key: int(count.sum()) for key, count in counts.items()}
 
 
 def unit(language: str) -> str:
@@ -154,12 +150,13 @@ def words(text: str, language: str) -> list[str]:
 
 
 def characters(text: str) -> int:
-    """Letters and digits of a text."""
+    """The number of letters and digits of a text."""
     return len(_CHARACTER.findall(unicodedata.normalize("NFC", text)))
 
 
 def text_row(section: Section) -> Row:
     language = section.corpus.language
+    annotated = [clip.num_frames for clip in section.clips if clip.num_frames is not None]
     return section.label | {
         "language": language,
         "unit": unit(language),
@@ -167,10 +164,10 @@ def text_row(section: Section) -> Row:
         "distinct": len(set(section.texts)),
         "length": spread([len(words(text, language)) for text in section.texts]),
         "characters": spread([characters(text) for text in section.texts]),
-        "with_gloss": sum(bool(gloss) for gloss in section.glosses),
-        "gloss_types": len({word for gloss in section.glosses for word in gloss.split()}),
-        "signers": len(set(section.signers) - {""}),
-        "annotated_frames": spread([count for count in section.annotated if count is not None]),
+        "with_gloss": sum(bool(clip.gloss) for clip in section.clips),
+        "gloss_types": len({word for clip in section.clips for word in clip.gloss.split()}),
+        "signers": len({clip.signer for clip in section.clips} - {""}),
+        "annotated_frames": spread(annotated),
     }
 
 
@@ -179,30 +176,19 @@ def count_words(sections: Sequence[Section]) -> dict[str, dict[str, Counter[str]
     counts: dict[str, dict[str, Counter[str]]] = {}
     for section in sections:
         language = section.corpus.language
-        counter = counts.setdefault(language, {}).setdefault(section.split, Counter())
+        counter = counts.setdefault(language, {}).setdefault(section.summary.split, Counter())
         for text in section.texts:
             counter.update(words(text, language))
     return counts
 
 
-def vocabulary_row(language: str, by_split: dict[str, Counter[str]], training: str) -> Row:
+def vocabulary_row(language: str, by_split: Mapping[str, Counter[str]], training: str) -> Row:
     """The vocabulary of a language's ``training`` split, and what the other splits have beyond it.
 
     ``hapax`` is the share of types that occur once; ``unseen`` the share of running words (tokens)
-    and of types that training lacks. Shares are 0 to 1, None of nothing.
+    and of types that training lacks. Shares are 0 to 1.
     """
     seen = by_split[training]
-    held_out = []
-    for split, counts in by_split.items():
-        if split != training:
-            new = {word: count for word, count in counts.items() if word not in seen}
-            held_out.append(
-                {
-                    "split": split, "types": len(counts), "tokens": counts.total(),
-                    "unseen_types": ratio(len(new), len(counts)),
-                    "unseen_tokens": ratio(sum(new.values()), counts.total()),
-                }
-            )  # fmt: skip
     return {
         "language": language,
         "unit": unit(language),
@@ -210,7 +196,21 @@ def vocabulary_row(language: str, by_split: dict[str, Counter[str]], training: s
         "types": len(seen),
         "tokens": seen.total(),
         "hapax": ratio(sum(count == 1 for count in seen.values()), len(seen)),
-        "held_out": held_out,
+        "held_out": [
+            {"split": split, **_unseen(counts, seen)}
+            for split, counts in by_split.items()
+            if split != training
+        ],
+    }
+
+
+def _unseen(counts: Counter[str], seen: Counter[str]) -> Row:
+    new = [count for word, count in counts.items() if word not in seen]
+    return {
+        "types": len(counts),
+        "tokens": counts.total(),
+        "unseen_types": ratio(len(new), len(counts)),
+        "unseen_tokens": ratio(sum(new), counts.total()),
     }
 
 
@@ -230,16 +230,6 @@ def piece_row(
         "texts_with_unknown": ratio(np.count_nonzero(unknown), len(texts)),
         "longest": max(map(len, encoded), default=None),
     }
-
-
-def count_tokens(folder: Path, sections: Sequence[Section], parts: PartTable) -> list[CodeUsage]:
-    """`count_codes` over the token files of these clips; clips without one are passed over."""
-    paths = (
-        token_path(folder, section.corpus.name, name)
-        for section in sections
-        for name in section.names
-    )
-    return count_codes((path for path in paths if path.exists()), parts)
 
 
 def usage_row(corpus: str, clips: int, part: str, usage: CodeUsage) -> Row:

@@ -1,23 +1,22 @@
-"""Everything that is said about the configured data sets, gathered once."""
+"""Everything there is to say about the configured data sets, gathered once."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from omegaconf import DictConfig
 
-from soke import assemble as build
+from soke import assemble
 from soke.cli.describe import counting
 from soke.cli.describe.counting import Row, Section
 from soke.data.datasets import LengthLimits
+from soke.data.tokens import count_codes, token_path
 from soke.files import MissingAssetError, atomic_path
 from soke.generator import Vocabulary
-
-JSON = "data_description.json"
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class Description:
     training: str  # the split
     words: dict[str, dict[str, Counter[str]]]  # by language and split
     rows: dict[str, list[Row]]
-    notes: dict[str, str]  # why the numbers of a subject are not there
+    notes: dict[str, str]  # why the numbers of a subject are missing
 
     @property
     def data_sets(self) -> list[str]:
@@ -39,101 +38,94 @@ class Description:
 
     @property
     def splits(self) -> list[str]:
-        return list(dict.fromkeys(section.split for section in self.sections))
-
-    def sets_of(self, language: str) -> list[str]:
-        """The data sets with texts in a language."""
-        own = [section for section in self.sections if section.corpus.language == language]
-        return list(dict.fromkeys(section.corpus.name for section in own))
+        return list(dict.fromkeys(section.summary.split for section in self.sections))
 
 
 def describe(config: DictConfig) -> Description:
     """Read everything about the configured data sets and count it."""
-    sections, limits = read_sections(config), build.length_limits(config)
+    sections = _read_sections(config)
+    limits = assemble.length_limits(config)
+    training = config.TRAIN.SPLIT
     words = counting.count_words(sections)
     rows = {
         "lengths": [counting.length_row(section, limits) for section in sections],
         "entries": [counting.entry_row(section) for section in sections],
         "frames": [counting.frame_row(section, limits) for section in sections],
         "texts": [counting.text_row(section) for section in sections],
-        "vocabulary": [
-            counting.vocabulary_row(language, by_split, config.TRAIN.SPLIT)
-            for language, by_split in words.items()
-        ],
+        "vocabulary": [counting.vocabulary_row(*item, training) for item in words.items()],
+        "pieces": [],
+        "tokens": _token_rows(config, sections),
     }
     notes = {}
     if all(section.lengths is None for section in sections):
         notes["lengths"] = "Clip lengths: poses are not packed, and DATASET.CHECK_POSES is false."
     try:
-        rows["pieces"] = piece_rows(config, sections)
+        rows["pieces"] = _piece_rows(config, sections)
     except MissingAssetError as error:
-        rows["pieces"], notes["pieces"] = [], f"Pieces of the generator: {error}"
-    rows["tokens"] = token_rows(config, sections)
+        notes["pieces"] = f"Pieces of the generator: {error}"
     if not rows["tokens"]:
-        folder = build.code_folder(config)
         notes["tokens"] = (
-            f"Token usage: there are no token files of these clips in {folder}; "
+            "Token usage: there are no token files of these clips in "
+            f"{assemble.code_folder(config)}; "
             "`python -m get_motion_code --cfg ... --nodebug` writes them."
         )
-    return Description(
-        config.NAME, list(config.CORPORA), sections, limits, config.TRAIN.SPLIT, words, rows, notes
-    )
+    known = list(config.CORPORA)
+    return Description(config.NAME, known, sections, limits, training, words, rows, notes)
 
 
-def read_sections(config: DictConfig) -> list[Section]:
+def _read_sections(config: DictConfig) -> list[Section]:
     """Every split of every data set, in the order of the configuration."""
     splits = dict.fromkeys((config.TRAIN.SPLIT, config.EVAL.SPLIT, config.TEST.SPLIT))
-    groups = [group for split in splits for group in build.read_clips(config, split).groups]
+    groups = [group for split in splits for group in assemble.read_clips(config, split).groups]
     return [
         Section.of(group, corpus)
-        for corpus in build.corpora(config).values()
+        for corpus in assemble.corpora(config).values()
         for group in groups
         if group.summary.corpus == corpus.name
     ]
 
 
-def piece_rows(config: DictConfig, sections: Sequence[Section]) -> list[Row]:
+def _piece_rows(config: DictConfig, sections: Sequence[Section]) -> list[Row]:
     """How the generator's pieces cover the texts, by language and split.
 
     Raises `soke.files.MissingAssetError` without the generator's folder.
     """
-    # Pieces alone do not ask for the language tokens, which the folder may lack.
-    vocabulary = Vocabulary(config.model.generator.folder, build.part_table(config), [], [])
+    # The folder may lack the language tokens, which are not needed here.
+    vocabulary = Vocabulary(config.model.generator.folder, assemble.part_table(config), [], [])
     texts: dict[tuple[str, str], list[str]] = {}
     for section in sections:
-        texts.setdefault((section.corpus.language, section.split), []).extend(section.texts)
-    return [counting.piece_row(*key, some, vocabulary.encode_text) for key, some in texts.items()]
+        key = (section.corpus.language, section.summary.split)
+        texts.setdefault(key, []).extend(section.texts)
+    return [counting.piece_row(*key, own, vocabulary.encode_text) for key, own in texts.items()]
 
 
-def token_rows(config: DictConfig, sections: Sequence[Section]) -> list[Row]:
+def _token_rows(config: DictConfig, sections: Sequence[Section]) -> list[Row]:
     """Token usage of each part in each data set that has token files, all splits together."""
-    folder, parts, rows = build.code_folder(config), build.part_table(config), []
-    for name in build.corpora(config):
-        own = [section for section in sections if section.corpus.name == name]
-        clips = sum(len(section.names) for section in own)
-        usages = counting.count_tokens(folder, own, parts)
+    folder = assemble.code_folder(config)
+    parts = assemble.part_table(config)
+    rows = []
+    for corpus in assemble.corpora(config):
+        clips = [clip for s in sections if s.corpus.name == corpus for clip in s.clips]
+        paths = [token_path(folder, corpus, clip.name) for clip in clips]
+        usages = count_codes((path for path in paths if path.exists()), parts)
         rows += [
-            counting.usage_row(name, clips, part, usage) for part, usage in zip(parts.names, usages)
+            counting.usage_row(corpus, len(clips), part, usage)
+            for part, usage in zip(parts.names, usages)
         ]
     return rows
 
 
 def write_json(description: Description, folder: Path) -> Path:
     """Write all numbers to ``data_description.json``, atomically."""
-    limits = description.limits
     content = {
         "configuration": description.configuration,
         "data_sets": description.data_sets,
         "splits": description.splits,
-        "length_limits": {
-            "minimum": limits.minimum,
-            "maximum": limits.maximum,
-            "unit": limits.unit,
-        },
+        "length_limits": asdict(description.limits),
         **description.rows,
         "notes": description.notes,
     }
-    path = folder / JSON
+    path = folder / "data_description.json"
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
     with atomic_path(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")

@@ -1,43 +1,40 @@
-"""The numbers of a description as figures. A data set has the same colour in all of them."""
+"""The numbers of a description as figures. A data set has the same color in all of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from textwrap import fill
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure, FigureBase
-from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from soke.cli.describe.charts import (
-    BAR_HEIGHT,
-    BINS,
+from soke.cli.charts import (
+    COLORS,
     DASHES,
-    HEADLINE,
     INK,
     PALE_INK,
-    bars,
-    color,
-    counted,
+    count_ticks,
     headline,
-    of_all,
-    place,
-    shared,
-    subtitle,
+    logarithmic,
     write_figure,
 )
-from soke.cli.describe.counting import Row, Section
+from soke.cli.describe.counting import Row, Section, unit, words
 from soke.cli.describe.description import Description
-from soke.cli.describe.tables import percent
-from soke.cli.describe.text_figures import draw_texts, draw_vocabulary
+from soke.cli.tables import percent
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+ROW = 2.2  # inches: the height of a row of plots
+HEAD = 0.5  # inches: the height of the title
+BINS = 50  # of a histogram, at most
 
 
 def draw_all(description: Description, folder: Path) -> list[Path]:
-    """Write every figure below ``folder``; the paths of the files.
+    """Write every figure below ``folder``. Returns their paths.
 
-    What there are no numbers of is not drawn, and a picture of an earlier call is removed.
+    A figure without numbers is not drawn, and one of an earlier call is removed.
     """
     paths = []
     for name, (subject, draw) in FIGURES.items():
@@ -50,185 +47,154 @@ def draw_all(description: Description, folder: Path) -> list[Path]:
     return paths
 
 
-# --- clip lengths
+def _color(description: Description, data_set: str) -> str:
+    return COLORS[description.known.index(data_set) % len(COLORS)]
+
+
+def _title(subject: str, description: Description) -> str:
+    return f"{subject}: {', '.join(description.data_sets)}  ({', '.join(description.splits)})"
 
 
 def draw_lengths(figure: Figure, description: Description) -> None:
-    sets, splits = description.data_sets, description.splits
-    figure.set_figheight(HEADLINE + 2 * len(sets))
+    """Histograms of clip lengths: one row per data set, one column per split."""
+    sets = description.data_sets
+    splits = description.splits
+    figure.set_figheight(HEAD + ROW * len(sets))
+    headline(figure, _title("Clip lengths", description))
     grid = figure.subplots(len(sets), len(splits), sharex=True, squeeze=False)
-    rows = {place(row): row for row in description.rows["lengths"]}
-    end = 0.0
-    for section in description.sections:
-        name, row = section.corpus.name, rows[f"{section.corpus.name} {section.split}"]
-        axes = grid[sets.index(name), splits.index(section.split)]
+    known = [s.lengths.max() for s in description.sections if s.lengths is not None and s.clips]
+    longest = int(max([description.limits.maximum, *known]))
+    for section, row in zip(description.sections, description.rows["lengths"]):
+        axes = grid[sets.index(row["data_set"]), splits.index(row["split"])]
         outside = f"stretched {percent(row['stretched'])}, squeezed {percent(row['squeezed'])}"
-        axes.set_title(f"{place(row)}: {row['clips']:,} clips, {row['fps']:g} frames/s\n{outside}")
-        longest = draw_clips(axes, section, description, color(description, name))
-        end = max(end, 1.05 * longest / section.corpus.fps)
-    grid[0, 0].set_xlim(0, end)
+        name = f"{row['data_set']} {row['split']}"
+        axes.set_title(f"{name}: {row['clips']:,} clips, {row['fps']:g} frames/s\n{outside}")
+        _draw_clips(axes, section, description, longest)
+    grid[0, 0].set_xlim(0, 1.05 * longest / min(row["fps"] for row in description.rows["lengths"]))
     for axes in grid[-1]:
         axes.set_xlabel("seconds")
     for axes in grid[:, 0]:
         axes.set_ylabel("clips")
-    headline(figure, f"Clip lengths: {of_all(description)}")
 
 
-def draw_clips(axes: Axes, section: Section, description: Description, tint: str) -> int:
-    """One histogram with the limits of the length rule; the greatest number of frames shown."""
-    limits, fps = description.limits, section.corpus.fps
-    known = [s.lengths for s in description.sections if s.lengths is not None and s.lengths.size]
-    longest = max([limits.maximum, *(int(some.max()) for some in known)])
+def _draw_clips(axes: Axes, section: Section, description: Description, longest: int) -> None:
     if section.lengths is None:
         axes.text(0.5, 0.5, "lengths were not read", ha="center", transform=axes.transAxes)
         axes.set_yticks([])
-        return longest
-    for limit, side in ((limits.minimum, "left"), (limits.maximum, "right")):
+        return
+    fps = section.corpus.fps
+    limits = description.limits
+    for limit, side, offset in ((limits.minimum, "left", 4), (limits.maximum, "right", -4)):
         axes.axvline(limit / fps, color=INK, linestyle="--", linewidth=1)
         axes.annotate(
-            f"{limit} frames", (limit / fps, 1), xytext=(4 if side == "left" else -4, 0),
-            xycoords=("data", "axes fraction"), textcoords="offset points", ha=side, va="top",
-            fontsize=8, color=PALE_INK,
-        )  # fmt: skip
-    step = -(-longest // BINS)  # bins of whole frames, alike in all panels
-    axes.hist(
-        section.lengths / fps, (np.arange(0, longest + step + 1, step) - 0.5) / fps, color=tint
-    )
+            f"{limit} frames",
+            (limit / fps, 1),
+            xytext=(offset, 0),
+            xycoords=("data", "axes fraction"),
+            textcoords="offset points",
+            ha=side,
+            va="top",
+            fontsize=8,
+            color=PALE_INK,
+        )
+    color = _color(description, section.corpus.name)
+    axes.hist(section.lengths / fps, _whole_bins(0, longest) / fps, color=color)
     axes.margins(y=0.2)  # room for the limits' labels
-    counted(axes.yaxis, 4)
-    return longest
+    count_ticks(axes.yaxis, 4)
 
 
-# --- what was left out
-
-FRAME_LOSSES = {
-    "frame_rate": "thinned to the frame rate",
-    "cut": "cut to whole tokens",
-    "squeezed": "squeezed out of long clips",
-    "repeated": "repeated in short clips",
-    "missing": "missing in the numbering",
-}
+def _whole_bins(least: int, greatest: int) -> np.ndarray:
+    """The edges of up to `BINS` bins, each of the same number of whole numbers."""
+    step = -(-greatest // BINS)
+    return np.arange(least, greatest + step + 1, step) - 0.5
 
 
-def draw_left_out(figure: Figure, description: Description) -> None:
-    entries = description.rows["entries"]
-    frames = [row for row in description.rows["frames"] if row["native"] is not None]
-    by_reason = {
-        reason: [(row["dropped"].get(reason, 0), row["entries"]) for row in entries]
-        for reason in dict.fromkeys(reason for row in entries for reason in row["dropped"])
-    }
-    by_loss = {
-        title: [(row[key] or 0, row["native"]) for row in frames]
-        for key, title in FRAME_LOSSES.items()
-    }
-    absent = [title for title, pairs in by_loss.items() if not any(n for n, _ in pairs)]
-    by_loss = {title: pairs for title, pairs in by_loss.items() if title not in absent}
-    heights = [
-        BAR_HEIGHT * len(entries) + 1.2 if columns else 0.4 for columns in (by_reason, by_loss)
-    ]
-    figure.set_figheight(HEADLINE + sum(heights))
-    above, below = figure.subfigures(2, 1, height_ratios=heights)
-    if by_reason:
-        bar_columns(above, description, entries, by_reason, "share of entries")
-        subtitle(above, "Entries that are left out")
-    else:
-        total = sum(row["entries"] for row in entries)
-        subtitle(above, f"No entry is left out: all {total:,} are used.")
-    if not frames:
-        subtitle(below, "Frames are not counted, since poses were not read.")
-    elif not by_loss:
-        subtitle(below, "All frames are used as they are; none is missing.")
-    else:
-        none = f"; none {' or '.join(title.split()[0] for title in absent)}" if absent else ""
-        bar_columns(below, description, frames, by_loss, "share of frames")
-        subtitle(below, f"Frames of the entries that are kept{none}")
-    headline(figure, f"Entries and frames left out: {of_all(description)}")
+def draw_texts(figure: Figure, description: Description) -> None:
+    """One row per language: lengths of its texts, and how often its training words occur."""
+    rows = description.rows["vocabulary"]
+    figure.set_figheight(HEAD + ROW * len(rows))
+    headline(figure, _title("Texts", description))
+    grid = figure.subplots(len(rows), 2, squeeze=False)
+    for (lengths, frequencies), row in zip(grid, rows):
+        _draw_text_lengths(lengths, description, row["language"])
+        _draw_ranks(frequencies, description, row)
+    grid[-1, 1].set_xlabel("rank")
 
 
-def bar_columns(
-    figure: FigureBase,
-    description: Description,
-    rows: Sequence[Row],
-    columns: dict[str, list[tuple[int, int]]],
-    label: str,
-) -> None:
-    """A column of bars for each title; ``columns`` hold (count, of how many) for every row."""
-    grid = figure.subplots(1, len(columns), sharex=True, sharey=True, squeeze=False)[0]
-    names, colors = [place(row) for row in rows], [color(description, r["data_set"]) for r in rows]
-    largest = 0.0
-    for axes, (title, pairs) in zip(grid, columns.items()):
-        shares = [n / total if total else 0.0 for n, total in pairs]
-        largest = max(largest, *shares)
-        bars(axes, names, shares, colors, [f"{n:,}" for n, _ in pairs])
-        axes.set_title(fill(title, max(100 // len(columns), 12)))
-        axes.set_xlabel(label)
-        shared(axes.xaxis)
-    grid[0].set_xlim(0, 1.5 * largest)
+def _draw_text_lengths(axes: Axes, description: Description, language: str) -> None:
+    """A histogram in which several data sets are stacked."""
+    sizes: dict[str, list[int]] = {}
+    for section in description.sections:
+        if section.corpus.language == language:
+            counts = [len(words(text, language)) for text in section.texts]
+            sizes.setdefault(section.corpus.name, []).extend(counts)
+    everything = [size for some in sizes.values() for size in some]
+    edges = _whole_bins(min([1, *everything]), max([8, *everything]))
+    colors = [_color(description, name) for name in sizes]
+    labels = [f"{name}: {len(some):,} texts" for name, some in sizes.items()]
+    axes.hist(list(sizes.values()), edges, stacked=True, color=colors, rwidth=0.9, label=labels)
+    axes.set_title(f"{language}: length in {unit(language)}s")
+    axes.set_ylabel("texts")
+    axes.legend()
+    count_ticks(axes.xaxis, 8)
+    count_ticks(axes.yaxis, 4)
 
 
-# --- tokens
+def _draw_ranks(axes: Axes, description: Description, row: Row) -> None:
+    language = row["language"]
+    counts = description.words[language][description.training].values()
+    ranked = sorted(counts, reverse=True)
+    first = next(s.corpus.name for s in description.sections if s.corpus.language == language)
+    axes.plot(range(1, len(ranked) + 1), ranked, color=_color(description, first), linewidth=2)
+    name = unit(language)
+    axes.set_title(
+        f"{language} {description.training}: {row['types']:,} different {name}s, "
+        f"{row['tokens']:,} running {name}s"
+    )
+    axes.set_ylabel("occurrences")
+    logarithmic(axes, "x", "{x:,g}")
+    logarithmic(axes, "y", "{x:,g}")
+    axes.set_ylim(0.8, 1.3 * max([10, *ranked[:1]]))
 
 
 def draw_tokens(figure: Figure, description: Description) -> None:
-    """Needs the tokens of at least one data set."""
-    rows = {(row["part"], row["data_set"]): row for row in description.rows["tokens"]}
-    sets = list(dict.fromkeys(name for _, name in rows))
-    parts = list(dict.fromkeys(part for part, _ in rows))
-    heights = (3.2, 2 * BAR_HEIGHT * len(sets) + 0.7)
-    figure.set_figheight(HEADLINE + sum(heights))
-    grid = figure.subplots(2, len(parts), sharey="row", squeeze=False, height_ratios=heights)
-    for part, (above, below) in zip(parts, grid.T):
-        own = [rows[part, name] for name in sets]
-        colors = [color(description, name) for name in sets]
-        draw_frequencies(above, own, colors)
-        bars(
-            below,
-            [name for row in own for name in (f"{row['data_set']}: in use", "perplexity")],
-            [value for row in own for value in (row["in_use"], row["perplexity"])],
-            [tint for tint in colors for _ in range(2)],
-            [
-                note
-                for row in own
-                for note in (
-                    f"{row['in_use']} ({row['in_use'] / row['codes']:.0%})",
-                    f"{row['perplexity']:.1f}",
-                )
-            ],
-            whole=own[0]["codes"],
-        )
-        below.set_xlim(0, 1.45 * own[0]["codes"])
-        below.set_xticks([0, own[0]["codes"] // 2, own[0]["codes"]])
-        below.set_xlabel("codes")
-    grid[0, 0].set_ylabel("share of steps")
-    grid[0, 0].legend(loc="upper right")
-    absent = [name for name in description.data_sets if name not in sets]
-    without = f"; no token files: {', '.join(absent)}" if absent else ""
-    splits = ", ".join(description.splits)
-    headline(figure, f"Token usage: {', '.join(sets)}  ({splits}){without}")
+    """Sorted frequencies of the codes: one plot per part, one line per data set."""
+    rows = description.rows["tokens"]
+    parts = list(dict.fromkeys(row["part"] for row in rows))
+    with_tokens = dict.fromkeys(row["data_set"] for row in rows)
+    absent = [name for name in description.data_sets if name not in with_tokens]
+    title = _title("Token usage", description)
+    headline(figure, f"{title}; no token files: {', '.join(absent)}" if absent else title)
+    figure.set_figheight(HEAD + 3.6)
+    grid = figure.subplots(1, len(parts), sharey=True, squeeze=False)[0]
+    for axes, part in zip(grid, parts):
+        own = [row for row in rows if row["part"] == part]
+        draw_frequencies(axes, own, [_color(description, row["data_set"]) for row in own])
+    grid[0].set_ylabel("share of steps")
 
 
 def draw_frequencies(axes: Axes, rows: Sequence[Row], colors: Sequence[str]) -> None:
-    """Sorted frequencies of the codes of a part, a line a data set; unused codes have none."""
+    """The frequencies of a part's codes; unused codes have none."""
     size = rows[0]["codes"]
-    for row, tint, dashes in zip(rows, colors, 2 * DASHES):
+    for row, color, dashes in zip(rows, colors, 2 * DASHES):
         counts = np.sort([count for count in row["counts"] if count])[::-1]
         ranks = np.arange(1, len(counts) + 1)
+        share = row["in_use"] / size
+        use = f"{row['in_use']} in use ({share:.0%}), perplexity {row['perplexity']:.1f}"
+        label = f"{row['data_set']}:\n{use}"
         shares = counts / counts.sum()
-        axes.plot(ranks, shares, color=tint, linestyle=dashes, linewidth=2, label=row["data_set"])
+        axes.plot(ranks, shares, color=color, linestyle=dashes, linewidth=2, label=label)
     axes.axhline(1 / size, color=INK, linewidth=0.8, label="all codes alike")
-    axes.set_yscale("log")
+    logarithmic(axes, "y", "{x:g}")
     axes.set_xlim(0, size)
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g}%"))
-    axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_title(f"{rows[0]['part']}: {size} codes")
     axes.set_xlabel("codes by falling frequency")
+    axes.legend(loc="upper right", fontsize=8)
 
 
 #: By file: the subject of its numbers, and what draws it.
-FIGURES: dict[str, tuple[str, Callable[[Figure, Description], None]]] = {
+FIGURES = {
     "clip_lengths": ("lengths", draw_lengths),
     "texts": ("texts", draw_texts),
-    "left_out": ("entries", draw_left_out),
-    "vocabulary": ("vocabulary", draw_vocabulary),
     "token_usage": ("tokens", draw_tokens),
 }

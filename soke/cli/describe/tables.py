@@ -2,174 +2,174 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import reduce
+from operator import getitem
+from typing import Any
 
-from rich import box
 from rich.table import Table
 
 from soke.cli.describe.counting import Row
 from soke.cli.describe.description import Description
+from soke.cli.tables import decimal, new_table, percent, whole
 
-#: Letters of a printed line.
-WIDTH = 100
+#: A column: where its value is in a row ("" is the row itself), its heading, its format.
+Column = tuple[str, str, Callable[[Any], str]]
+
+
+@dataclass(frozen=True)
+class Layout:
+    title: str
+    names: tuple[str, ...]  # keys of the columns of words, which come first
+    values: tuple[Column, ...]
+    notes: tuple[Column, ...] = ()  # columns of words that come last
 
 
 def all_tables(description: Description) -> list[Table]:
     """Every table that has rows."""
-    makers = (lengths, entries, frames, texts, annotations, vocabulary, unseen, pieces, tokens)
-    tables = [make(description) for make in makers]
-    return [table for table in tables if table.row_count]
+    rows = dict(description.rows)
+    rows["annotations"] = [row for row in rows["texts"] if _is_annotated(row)]
+    rows["unseen"] = [row | other for row in rows["vocabulary"] for other in row["held_out"]]
+    tables = []
+    for subject, layout in TABLES.items():
+        columns = (*layout.values, *layout.notes)
+        title = layout.title.format(limits=description.limits, training=description.training)
+        headings = [
+            tuple(heading for _, heading, _ in part) for part in (layout.values, layout.notes)
+        ]
+        table = new_table(title, [name.replace("_", " ") for name in layout.names], *headings)
+        for row in rows[subject]:
+            names = [row[name] for name in layout.names]
+            table.add_row(*names, *(format(_value(row, key)) for key, _, format in columns))
+        if rows[subject]:
+            tables.append(table)
+    return tables
 
 
-def whole(value: float | None) -> str:
-    return "?" if value is None else f"{value:,.0f}"
+def _value(row: Row, key: str) -> Any:
+    return reduce(getitem, key.split("."), row) if key else row
 
 
-def decimal(value: float | None) -> str:
-    return "?" if value is None else f"{value:,.1f}"
+def _is_annotated(row: Row) -> bool:
+    return bool(row["with_gloss"] or row["signers"] or row["annotated_frames"]["mean"] is not None)
 
 
-def percent(value: float | None) -> str:
-    return "?" if value is None else f"{value:.1%}"
+def _hours(seconds: float | None) -> str:
+    return "?" if seconds is None else f"{seconds / 3600:.2f}"
 
 
-def new_table(title: str, names: Sequence[str], values: Sequence[str]) -> Table:
-    """An empty table with columns of words on the left and of numbers on the right."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
-    table.padding, table.pad_edge = (0, 1), False
-    for name in names:
-        table.add_column(name)
-    for value in values:
-        table.add_column(value, justify="right")
-    return table
+def _reasons(dropped: Mapping[str, int]) -> str:
+    ordered = sorted(dropped.items(), key=lambda pair: -pair[1])
+    return "; ".join(f"{reason}: {count:,}" for reason, count in ordered) or "none"
 
 
-def spread_cells(row: Row) -> list[str]:
-    return [whole(row[key]) for key in ("least", "median", "mean", "p95", "greatest")]
+def _coverage(row: Row) -> str:
+    return f"{row['with_tokens']:,} of {row['clips']:,}"
 
 
-def lengths(description: Description) -> Table:
-    limits = description.limits
-    table = new_table(
-        f"Clip lengths in frames; stretched to {limits.minimum}, squeezed to {limits.maximum}",
-        ("data set", "split"),
-        ("clips", "hours", "least", "median", "mean", "95 %", "greatest", "stretched", "squeezed"),
-    )
-    for row in description.rows["lengths"]:
-        hours = "?" if row["seconds"] is None else f"{row['seconds'] / 3600:.2f}"
-        outside = percent(row["stretched"]), percent(row["squeezed"])
-        cells = [row["data_set"], row["split"], whole(row["clips"]), hours]
-        table.add_row(*cells, *spread_cells(row), *outside)
-    return table
+def _share_in_use(row: Row) -> str:
+    return percent(row["in_use"] / row["codes"])
 
 
-def entries(description: Description) -> Table:
-    table = new_table(
-        "Entries of the annotations", ("data set", "split", "poses from"), ("entries", "kept")
-    )
-    table.add_column("left out")
-    for row in description.rows["entries"]:
-        reasons = sorted(row["dropped"].items(), key=lambda pair: -pair[1])
-        left_out = "; ".join(f"{reason}: {count:,}" for reason, count in reasons) or "none"
-        counts = whole(row["entries"]), whole(row["kept"])
-        table.add_row(row["data_set"], row["split"], row["poses_from"], *counts, left_out)
-    return table
-
-
-def frames(description: Description) -> Table:
-    keys = ("native", "frame_rate", "cut", "squeezed", "repeated", "used", "missing")
-    keys += ("clips_with_gaps",)
-    table = new_table(
+TABLES = {
+    "lengths": Layout(
+        "Clip lengths in frames; stretched to {limits.minimum}, squeezed to {limits.maximum}",
+        ("data_set", "split"),
+        (
+            ("clips", "clips", whole),
+            ("seconds", "hours", _hours),
+            ("least", "least", whole),
+            ("median", "median", whole),
+            ("mean", "mean", whole),
+            ("p95", "95 %", whole),
+            ("greatest", "greatest", whole),
+            ("stretched", "stretched", percent),
+            ("squeezed", "squeezed", percent),
+        ),
+    ),
+    "entries": Layout(
+        "Entries of the annotations",
+        ("data_set", "split", "poses_from"),
+        (("entries", "entries", whole), ("kept", "kept", whole)),
+        (("dropped", "left out", _reasons),),
+    ),
+    "frames": Layout(
         "Frames of the clips that are kept: on disk - thinned - cut - squeezed + repeated = used",
-        ("data set", "split"),
-        ("on disk", "thinned", "cut", "squeezed", "repeated", "used", "missing", "clips with gaps"),
-    )
-    for row in description.rows["frames"]:
-        table.add_row(row["data_set"], row["split"], *(whole(row[key]) for key in keys))
-    return table
-
-
-def texts(description: Description) -> Table:
-    table = new_table(
+        ("data_set", "split"),
+        (
+            ("native", "on disk", whole),
+            ("frame_rate", "thinned", whole),
+            ("cut", "cut", whole),
+            ("squeezed", "squeezed", whole),
+            ("repeated", "repeated", whole),
+            ("used", "used", whole),
+            ("missing", "missing", whole),
+            ("clips_with_gaps", "clips with gaps", whole),
+        ),
+    ),
+    "texts": Layout(
         "Texts and their lengths",
-        ("data set", "split", "language", "unit"),
-        ("texts", "distinct", "median", "mean", "greatest", "characters (mean)"),
-    )
-    for row in description.rows["texts"]:
-        length = row["length"]
-        table.add_row(
-            row["data_set"], row["split"], row["language"], row["unit"], whole(row["texts"]),
-            whole(row["distinct"]), whole(length["median"]), decimal(length["mean"]),
-            whole(length["greatest"]), decimal(row["characters"]["mean"]),
-        )  # fmt: skip
-    return table
-
-
-def annotations(description: Description) -> Table:
-    """What annotations say beside the texts, for the data sets that have any of it."""
-    table = new_table(
+        ("data_set", "split", "language", "unit"),
+        (
+            ("texts", "texts", whole),
+            ("distinct", "distinct", whole),
+            ("length.median", "median", whole),
+            ("length.mean", "mean", decimal),
+            ("length.greatest", "greatest", whole),
+            ("characters.mean", "characters (mean)", decimal),
+        ),
+    ),
+    "annotations": Layout(
         "Glosses, signers and frames, by the annotations",
-        ("data set", "split"),
-        ("clips with gloss", "different glosses", "signers", "frames (mean)"),
-    )
-    for row in description.rows["texts"]:
-        mean = row["annotated_frames"]["mean"]
-        if row["with_gloss"] or row["signers"] or mean is not None:
-            counts = (whole(row[key]) for key in ("with_gloss", "gloss_types", "signers"))
-            table.add_row(row["data_set"], row["split"], *counts, decimal(mean))
-    return table
-
-
-def vocabulary(description: Description) -> Table:
-    table = new_table(
-        f"Vocabulary of the split {description.training!r}",
+        ("data_set", "split"),
+        (
+            ("with_gloss", "clips with gloss", whole),
+            ("gloss_types", "different glosses", whole),
+            ("signers", "signers", whole),
+            ("annotated_frames.mean", "frames (mean)", decimal),
+        ),
+    ),
+    "vocabulary": Layout(
+        "Vocabulary of the split {training!r}",
         ("language", "unit"),
-        ("types", "tokens", "types that occur once"),
-    )
-    for row in description.rows["vocabulary"]:
-        cells = whole(row["types"]), whole(row["tokens"]), percent(row["hapax"])
-        table.add_row(row["language"], row["unit"], *cells)
-    return table
-
-
-def unseen(description: Description) -> Table:
-    table = new_table(
-        f"What the split {description.training!r} lacks",
+        (
+            ("types", "types", whole),
+            ("tokens", "tokens", whole),
+            ("hapax", "types that occur once", percent),
+        ),
+    ),
+    "unseen": Layout(
+        "What the split {training!r} lacks",
         ("language", "split", "unit"),
-        ("types", "unseen", "tokens", "unseen"),
-    )
-    for row in description.rows["vocabulary"]:
-        for other in row["held_out"]:
-            kinds = whole(other["types"]), percent(other["unseen_types"])
-            running = whole(other["tokens"]), percent(other["unseen_tokens"])
-            table.add_row(row["language"], other["split"], row["unit"], *kinds, *running)
-    return table
-
-
-def pieces(description: Description) -> Table:
-    table = new_table(
+        (
+            ("types", "types", whole),
+            ("unseen_types", "unseen", percent),
+            ("tokens", "tokens", whole),
+            ("unseen_tokens", "unseen", percent),
+        ),
+    ),
+    "pieces": Layout(
         "Texts in pieces of the generator",
         ("language", "split"),
-        ("texts", "pieces", "unknown", "texts with unknown", "longest text"),
-    )
-    for row in description.rows["pieces"]:
-        table.add_row(
-            row["language"], row["split"], whole(row["texts"]), whole(row["pieces"]),
-            percent(row["unknown"]), percent(row["texts_with_unknown"]), whole(row["longest"]),
-        )  # fmt: skip
-    return table
-
-
-def tokens(description: Description) -> Table:
-    table = new_table(
+        (
+            ("texts", "texts", whole),
+            ("pieces", "pieces", whole),
+            ("unknown", "unknown", percent),
+            ("texts_with_unknown", "texts with unknown", percent),
+            ("longest", "longest text", whole),
+        ),
+    ),
+    "tokens": Layout(
         "Token usage",
-        ("data set", "part"),
-        ("clips with tokens", "steps", "codes", "in use", "share", "perplexity"),
-    )
-    for row in description.rows["tokens"]:
-        table.add_row(
-            row["data_set"], row["part"], f"{row['with_tokens']:,} of {row['clips']:,}",
-            whole(row["steps"]), whole(row["codes"]), whole(row["in_use"]),
-            percent(row["in_use"] / row["codes"]), decimal(row["perplexity"]),
-        )  # fmt: skip
-    return table
+        ("data_set", "part"),
+        (
+            ("", "clips with tokens", _coverage),
+            ("steps", "steps", whole),
+            ("codes", "codes", whole),
+            ("in_use", "in use", whole),
+            ("", "share", _share_in_use),
+            ("perplexity", "perplexity", decimal),
+        ),
+    ),
+}

@@ -1,5 +1,4 @@
-"""One page about a test run that holds all it shows: scores, distributions, clips to watch.
+"""One self-contained page about a test run: scores, distributions, clips to watch.
 
-`view` turns results into plain values, `charts` draws, `videos` renders clips, and `page` puts all
-into the template. Texts of data sets reach the page through the template alone, which escapes them.
+`page` puts everything into the template, with `formats`, `distributions`, `clips` and `films`.
 """

@@ -1,10 +1,10 @@
-"""Write a page about a test run that holds all it shows.
+"""Write one self-contained page about a test run.
 
-    python -m prepare.report results/soke
+    python -m soke.cli.report results/soke
 
-The page, results/soke/report.html, has the scores with their intervals beside the published ones,
-the distributions over clips, and the best, the median and the worst clip of every data set, to be
-watched where the run saved its predictions (TEST.SAVE_PREDICTIONS=true). It loads nothing.
+The page, results/soke/report.html, has the scores and their intervals beside the published ones,
+the distributions over clips, and the best, the median and the worst clip of every data set. The
+clips can be watched if the run saved its predictions (TEST.SAVE_PREDICTIONS=true).
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from soke.cli.main import run_verb
-from soke.cli.report.page import build_page, write_page
+from soke.cli.report.page import build_page
 from soke.cli.run_results import read_results
+from soke.files import atomic_path
 
 log = logging.getLogger("report")
 
@@ -25,10 +26,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, metavar="results/NAME", help="results of a test run")
-    parser.add_argument("--out", type=Path, help="HTML; without it results/NAME/report.html")
+    parser.add_argument("--out", type=Path, help="HTML; default: results/NAME/report.html")
     parser.add_argument("--order_by", metavar="COLUMN", help="of clips.csv: which clips are best")
     parser.add_argument(
-        "--clips", type=int, default=1, help="so many best, median and worst ones of a data set"
+        "--clips", type=int, default=1, help="this many best, median and worst ones per data set"
     )
     options = parser.parse_args(arguments)
     if options.clips < 0:
@@ -36,7 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     results = read_results(options.folder)
     page = build_page(results, options.order_by, options.clips)
     path = options.out or options.folder / "report.html"
-    write_page(page, path)
+    with atomic_path(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
     log.info("wrote %s (%.1f MB)", path, len(page.encode()) / 1e6)
 
 

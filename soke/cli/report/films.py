@@ -17,12 +17,14 @@ from soke.data.predictions import prediction_path, read_prediction
 from soke.visualization import TINTS, Panel, render_clip, write_image, write_video
 from soke.visualization.clip_video import SYSTEMS
 
-#: Small enough for a page of a dozen films: pixels a panel, frames a second, quality, and seconds
-#: after which a film is cut.
-PANEL_WIDTH, RATE, CRF, LONGEST = 240, 12.5, 28, 10.0
+#: Small enough for a page with a dozen films.
+PANEL_WIDTH = 240  # pixels
+RATE = 12.5  # frames per second
+CRF = 28
+LONGEST = 10.0  # seconds
 #: Pixels below the picture for the player's controls, which would hide the hands.
 CONTROLS = 56
-_RATE = 25.0  # of a data set whose configuration is not known
+_UNKNOWN_RATE = 25.0  # of a data set whose configuration is not known
 
 
 @dataclass(frozen=True)
@@ -38,20 +40,12 @@ class FilmMaker:
 
     def __init__(self, results: Results) -> None:
         self.results = results
+        self.has_predictions = (results.folder / "predictions").is_dir()
 
     @cached_property
     def body(self) -> BodyModel:
         folder = self.results.setting("BODY", "MODEL_DIR")
         return BodyModel(locate_body_model(str(folder) if folder else "deps/smpl_models"))
-
-    @property
-    def has_other_body(self) -> bool:
-        """Whether clips are drawn with another body than they were measured on."""
-        return self.body.name != self.results.about["body"]
-
-    @property
-    def has_predictions(self) -> bool:
-        return (self.results.folder / "predictions").is_dir()
 
     def film(self, corpus: str, name: str) -> Film | None:
         """The film of a clip, None where its prediction was not saved."""
@@ -59,7 +53,7 @@ class FilmMaker:
         if not path.exists():
             return None
         prediction = read_prediction(path)
-        fps = float(self.results.setting("CORPORA", corpus, "fps") or _RATE)
+        fps = float(self.results.setting("CORPORA", corpus, "fps") or _UNKNOWN_RATE)
         step = max(round(fps / RATE), 1)
         frames = int(LONGEST * fps)
         motions = (prediction.reference, prediction.generated)
@@ -73,12 +67,16 @@ class FilmMaker:
         below = ((0, CONTROLS), (0, 0), (0, 0))
         drawn = [np.pad(picture, below, constant_values=255) for picture in pictures]
         with tempfile.TemporaryDirectory() as folder:
-            video, poster = Path(folder) / "clip.mp4", Path(folder) / "poster.jpg"
+            video = Path(folder) / "clip.mp4"
             write_video(video, drawn, fps / step, crf=CRF)
+            poster = Path(folder) / "poster.jpg"
             write_image(poster, drawn[len(drawn) // 2])
-            sources = _embedded(video, "video/mp4"), _embedded(poster, "image/jpeg")
-        cut = max(map(len, motions)) > frames
-        return Film(*sources, len(drawn) * step / fps, cut)
+            return Film(
+                source=_embedded(video, "video/mp4"),
+                poster=_embedded(poster, "image/jpeg"),
+                seconds=len(drawn) * step / fps,
+                cut=max(map(len, motions)) > frames,
+            )
 
 
 def _embedded(path: Path, kind: str) -> str:
