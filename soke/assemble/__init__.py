@@ -21,6 +21,7 @@ from soke.assemble.data import (
     pose_loader,
     prompt_builder,
     read_clips,
+    read_group,
     read_signs,
     report_data,
     text_builder,
@@ -29,22 +30,28 @@ from soke.assemble.data import (
 )
 from soke.assemble.models import (
     body_model,
+    factories,
     generator_module,
+    new_generator,
+    new_text_decoder,
+    new_tokenizer,
     text_decoder,
     text_module,
     tokenizer_module,
     trained_tokenizer,
 )
 from soke.assemble.process import (
+    accelerator,
     check_new_run,
     device,
     prepare_process,
     processes,
     run_directory,
 )
-from soke.assemble.trainer import trainer
+from soke.assemble.trainer import loggers, strategy, switch_on, trainer
 
 __all__ = [
+    "accelerator",
     "body_model",
     "check_new_run",
     "claim_code_folder",
@@ -53,9 +60,14 @@ __all__ = [
     "corpora",
     "corpus_table",
     "device",
+    "factories",
     "generator_module",
     "length_limits",
     "list_or_open",
+    "loggers",
+    "new_generator",
+    "new_text_decoder",
+    "new_tokenizer",
     "odd_statistics",
     "open_packed",
     "part_table",
@@ -66,9 +78,12 @@ __all__ = [
     "processes",
     "prompt_builder",
     "read_clips",
+    "read_group",
     "read_signs",
     "report_data",
     "run_directory",
+    "strategy",
+    "switch_on",
     "text_builder",
     "text_decoder",
     "text_module",

@@ -115,7 +115,7 @@ def clip_source(config: DictConfig, corpus: Corpus, split: str) -> Source:
 
 def read_clips(config: DictConfig, split: str) -> Clips:
     """The clips of a split over all chosen corpora; a debug run takes the first few."""
-    clips = Clips([_read_group(config, corpus, split) for corpus in corpora(config).values()])
+    clips = Clips([read_group(config, corpus, split) for corpus in corpora(config).values()])
     if not clips:
         table = summary_table(clips.summaries)
         raise ValueError(f"no clip of the split {split!r} can be used:\n{table}")
@@ -124,7 +124,7 @@ def read_clips(config: DictConfig, split: str) -> Clips:
 
 def read_signs(config: DictConfig, corpus: Corpus) -> Clips:
     """The isolated signs of a corpus, or none where it lists none."""
-    return Clips([] if corpus.signs is None else [_read_group(config, corpus, SIGNS)])
+    return Clips([] if corpus.signs is None else [read_group(config, corpus, SIGNS)])
 
 
 def open_packed(config: DictConfig, source: Source) -> Shard | None:
@@ -139,12 +139,16 @@ def list_or_open(config: DictConfig, source: Source) -> tuple[Sequence[Clip], Dr
     return source.list_clips() if shard is None else (shard, shard.dropped)
 
 
-def _read_group(config: DictConfig, corpus: Corpus, split: str) -> Group:
-    """The clips of one split with what is known of them.
+def read_group(
+    config: DictConfig, corpus: Corpus, split: str, read_poses: bool | None = None
+) -> Group:
+    """The clips of one split of a corpus, and what is known of them.
 
-    Those of a packed store were read when it was made. Others are read now, unless ``CHECK_POSES``
-    forbids it.
+    The poses of a packed store were read when it was made. Others are read now if ``read_poses``,
+    or where that is None, if ``DATASET.CHECK_POSES`` says so.
     """
+    if read_poses is None:
+        read_poses = config.DATASET.CHECK_POSES
     clips, dropped = list_or_open(config, clip_source(config, corpus, split))
     first = DEBUG_CLIPS if config.DEBUG else None
     pattern = None if split == SIGNS else _text_pattern(config)
@@ -155,7 +159,7 @@ def _read_group(config: DictConfig, corpus: Corpus, split: str) -> Group:
         dropped[OTHER_TEXT] += len(everything) - len(clips)
     clips = clips[:first]
     where = describe_sources(clips)
-    if not config.DATASET.CHECK_POSES:
+    if not read_poses:
         counts = Summary(corpus.name, split, where, len(clips), dict(dropped))
         told = replace(counts, faults=tuple(dropped.faults), notes=tuple(dropped.notes))
         return Group(clips, None, told)

@@ -15,7 +15,15 @@ from soke.body import BodyModel, locate_body_model
 from soke.config import check_params, plain
 from soke.data.statistics import load_statistics
 from soke.files import checksum, require
-from soke.generator import GENERATORS, PromptBuilder, SignToText, Vocabulary, read_config, translate
+from soke.generator import (
+    GENERATORS,
+    Generator,
+    PromptBuilder,
+    SignToText,
+    Vocabulary,
+    read_config,
+    translate,
+)
 from soke.tokenizer import PartTokenizer, load_tokenizer
 from soke.training.checkpoints import check_tokenizer, load_weights
 from soke.training.generator_module import GeneratorModule
@@ -63,12 +71,17 @@ def factories(config: DictConfig) -> dict[str, object]:
     return bound
 
 
-def tokenizer_module(config: DictConfig) -> TokenizerModule:
-    """A new tokenizer, ready to train."""
+def new_tokenizer(config: DictConfig) -> PartTokenizer:
+    """The configured tokenizer with random weights and the statistics of the poses."""
     h2s, node = config.DATASET.H2S, config.model.tokenizer
     mean, std = load_statistics(h2s.MEAN_PATH, h2s.STD_PATH, h2s.STD_FLOOR)
     params = plain(node.params)
-    tokenizer = check_params(node.target, params)(part_table(config), mean=mean, std=std, **params)
+    return check_params(node.target, params)(part_table(config), mean=mean, std=std, **params)
+
+
+def tokenizer_module(config: DictConfig) -> TokenizerModule:
+    """A new tokenizer, ready to train."""
+    tokenizer = new_tokenizer(config)
     if config.TRAIN.PRETRAINED:
         load_weights(tokenizer, config.TRAIN.PRETRAINED, "tokenizer")
     return TokenizerModule(
@@ -83,20 +96,29 @@ def tokenizer_module(config: DictConfig) -> TokenizerModule:
     )
 
 
-def generator_module(
-    config: DictConfig, prompts: PromptBuilder, checkpoint: str | Path | None = None
-) -> GeneratorModule:
-    """The generator; from ``checkpoint`` if given, else as the configuration says."""
+def new_generator(config: DictConfig, words: Vocabulary) -> Generator:
+    """The configured generator with random weights."""
     node = config.model.generator
     if node.decoder not in GENERATORS:
-        raise ValueError(f"model.generator.decoder={node.decoder!r}: choose of {list(GENERATORS)}")
+        raise ValueError(
+            f"model.generator.decoder={node.decoder!r}: choose from {list(GENERATORS)}"
+        )
     generator = GENERATORS[node.decoder](
-        prompts.vocabulary,
+        words,
         read_config(node.folder),
         fusion=node.fusion,
         label_smoothing=node.label_smoothing,
     )
     generator.scale_embeddings(node.scale_embedding)
+    return generator
+
+
+def generator_module(
+    config: DictConfig, prompts: PromptBuilder, checkpoint: str | Path | None = None
+) -> GeneratorModule:
+    """The generator; from ``checkpoint`` if given, else as the configuration says."""
+    node = config.model.generator
+    generator = new_generator(config, prompts.vocabulary)
     tokenizer, code = trained_tokenizer(config), checksum(config.TRAIN.PRETRAINED_VAE)
     if checkpoint is not None:
         check_tokenizer(checkpoint, code)
@@ -118,14 +140,10 @@ def generator_module(
     )
 
 
-def text_module(
-    config: DictConfig, words: Vocabulary, checkpoint: str | Path | None = None
-) -> TextModule:
-    """The text decoder; from ``checkpoint`` if given, else as the configuration says.
+def new_text_decoder(config: DictConfig, words: Vocabulary) -> SignToText:
+    """The configured text decoder with random weights.
 
-    Raises ``ValueError`` for a checkpoint that is none of a text decoder, does not fit, or was
-    trained on the tokens of another tokenizer than ``TRAIN.PRETRAINED_VAE``, and for int8 together
-    with several beams.
+    Raises ``ValueError`` for int8 together with several beams.
     """
     folder, node = config.model.generator, config.model.text_decoder
     if node.int8 and node.beams > 1:
@@ -140,6 +158,19 @@ def text_module(
         label_smoothing=node.label_smoothing,
     )
     network.scale_embeddings(folder.scale_embedding)
+    return network
+
+
+def text_module(
+    config: DictConfig, words: Vocabulary, checkpoint: str | Path | None = None
+) -> TextModule:
+    """The text decoder; from ``checkpoint`` if given, else as the configuration says.
+
+    Raises like `new_text_decoder`, and ``ValueError`` for a checkpoint that is not a text decoder,
+    does not fit, or was trained on the tokens of another tokenizer than ``TRAIN.PRETRAINED_VAE``.
+    """
+    folder, node = config.model.generator, config.model.text_decoder
+    network = new_text_decoder(config, words)
     code = checksum(config.TRAIN.PRETRAINED_VAE)
     if checkpoint is not None:
         load_weights(network, checkpoint, "text_decoder")

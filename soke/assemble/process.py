@@ -33,7 +33,10 @@ def device(config: DictConfig) -> torch.device:
         return torch.device("cpu")
     if not torch.cuda.is_available():
         if config.ACCELERATOR != "auto":
-            raise ValueError(f"ACCELERATOR is {config.ACCELERATOR!r} but torch finds no GPU")
+            raise ValueError(
+                f"ACCELERATOR is {config.ACCELERATOR!r} but torch finds no GPU: install the driver "
+                "and a CUDA build of torch (requirements.txt), or set ACCELERATOR=cpu"
+            )
         return torch.device("cpu")
     first = 0 if isinstance(config.DEVICE, int) else config.DEVICE[0]
     return torch.device("cuda", first)

@@ -8,6 +8,7 @@ import lightning as L
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.strategies import DDPStrategy, Strategy
 from omegaconf import DictConfig
+from torch import nn
 
 from soke.assemble.process import accelerator, device, run_directory
 from soke.data.loader import SignDataModule
@@ -25,7 +26,8 @@ from soke.training.sharding import GatherForValidation, ShardedStrategy
 from soke.training.throughput import Throughput
 
 
-def _loggers(config: DictConfig, run: Path) -> list[Logger]:
+def loggers(config: DictConfig, run: Path) -> list[Logger]:
+    """Where the run's figures go. Raises ``ValueError`` for a package that is not installed."""
     loggers: list[Logger] = []
     for kind in config.LOGGER.TYPE:
         if kind == "tensorboard":
@@ -38,11 +40,13 @@ def _loggers(config: DictConfig, run: Path) -> list[Logger]:
     return loggers
 
 
-def _strategy(config: DictConfig, module: TrainingModule, processes: int) -> Strategy | str:
+def strategy(config: DictConfig, network: nn.Module) -> Strategy | str:
     """How processes share the work. Raises ``ValueError`` where they cannot do so."""
+    _, devices = accelerator(config)
+    processes = (devices if isinstance(devices, int) else len(devices)) * config.NUM_NODES
     name = config.TRAIN.STRATEGY
     if name == "fsdp":
-        if not isinstance(module.network, Generator):
+        if not isinstance(network, Generator):
             raise ValueError(
                 "TRAIN.STRATEGY=fsdp is for the generator; the tokenizer is small, and its "
                 "codebooks are kept on every GPU: use ddp"
@@ -52,7 +56,7 @@ def _strategy(config: DictConfig, module: TrainingModule, processes: int) -> Str
                 "TRAIN.STRATEGY=fsdp needs GPUs and torch finds none (or ACCELERATOR is cpu): use "
                 "ddp, and TRAIN.CHECKPOINT_ACTIVATIONS to save memory"
             )
-        return ShardedStrategy({type(layer) for layer in module.network.layers})
+        return ShardedStrategy({type(layer) for layer in network.layers})
     if name == "auto" and processes == 1:
         return "auto"
     # No buffer is broadcast: those of the tokenizer are the same on all ranks, and in evaluation
@@ -60,17 +64,20 @@ def _strategy(config: DictConfig, module: TrainingModule, processes: int) -> Str
     return DDPStrategy(broadcast_buffers=False, gradient_as_bucket_view=True)
 
 
-def _switch(config: DictConfig, module: TrainingModule) -> None:
-    """What the configuration switches on in the network."""
+def switch_on(config: DictConfig, network: nn.Module) -> None:
+    """What the configuration switches on in the network.
+
+    Raises ``ValueError`` where the network cannot do it.
+    """
     if config.TRAIN.CHECKPOINT_ACTIVATIONS:
-        if not isinstance(module.network, Generator):
+        if not isinstance(network, Generator):
             raise ValueError(
                 "TRAIN.CHECKPOINT_ACTIVATIONS is for the generator; the tokenizer needs less "
                 "memory with a smaller TRAIN.BATCH_SIZE"
             )
-        module.network.checkpoint_activations()
+        network.checkpoint_activations()
     if config.TRAIN.COMPILE:
-        module.network.compile_networks()
+        network.compile_networks()
 
 
 def trainer(config: DictConfig, module: TrainingModule, data: SignDataModule) -> L.Trainer:
@@ -83,16 +90,15 @@ def trainer(config: DictConfig, module: TrainingModule, data: SignDataModule) ->
     every = min(config.LOGGER.VAL_EVERY_STEPS, config.TRAIN.END_EPOCH)
     monitor = config.TRAIN.MONITOR or module.monitor
     kind, devices = accelerator(config)
-    count = devices if isinstance(devices, int) else len(devices)
-    strategy = _strategy(config, module, count * config.NUM_NODES)
-    _switch(config, module)
+    shared_by = strategy(config, module.network)
+    switch_on(config, module.network)
     steps = len(data.train_dataloader()) // config.TRAIN.ACCUMULATE
     return L.Trainer(
         default_root_dir=run,
         accelerator=kind,
         devices=devices,
         num_nodes=config.NUM_NODES,
-        strategy=strategy,
+        strategy=shared_by,
         use_distributed_sampler=False,  # our samplers share clips among ranks
         plugins=[AtomicCheckpointIO()],
         precision=config.PRECISION,
@@ -103,7 +109,7 @@ def trainer(config: DictConfig, module: TrainingModule, data: SignDataModule) ->
         log_every_n_steps=max(1, min(10, steps)),
         num_sanity_val_steps=0,
         enable_model_summary=False,  # the report says it
-        logger=_loggers(config, run),
+        logger=loggers(config, run),
         callbacks=[
             StartReport(),
             EpochSeed(config.SEED_VALUE),

@@ -21,6 +21,8 @@ from soke.parts import FRAME_SIZE, frames_to_features
 
 log = logging.getLogger(__name__)
 
+_DAMAGED = "copy it again, or compute your own: `python -m prepare.pose_statistics --force`"
+
 
 @dataclass(frozen=True)
 class Moments:
@@ -113,8 +115,8 @@ def _read(path: str | Path) -> Tensor:
     except Exception as error:  # a damaged file, or one of another kind, can raise almost anything
         raise ValueError(
             f"{path} cannot be read as statistics, a tensor of torch.save or an array .npy "
-            f"({type(error).__name__}: {str(error).splitlines()[0]})"
+            f"({type(error).__name__}: {str(error).splitlines()[0]}); {_DAMAGED}"
         ) from error
     if not isinstance(value, Tensor) or value.shape != (FRAME_SIZE,) or not value.isfinite().all():
-        raise ValueError(f"{path} must hold {FRAME_SIZE} finite numbers")
+        raise ValueError(f"{path} must hold {FRAME_SIZE} finite numbers; {_DAMAGED}")
     return frames_to_features(value.float())

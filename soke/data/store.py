@@ -182,7 +182,10 @@ class Shard(Sequence[Clip]):
         """Read everything and compare with the checksums. Raises ``ValueError`` on a difference."""
         for name, expected in self.manifest["sha256"].items():
             if checksum(self.folder / name) != expected:
-                raise ValueError(f"{self.folder / name} is damaged: its checksum differs")
+                raise ValueError(
+                    f"{self.folder / name} is damaged: its checksum differs; remove the folder and "
+                    "run `python -m prepare.pack_poses` again"
+                )
 
 
 #: What a line of the store keeps of a clip.

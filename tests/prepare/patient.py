@@ -2,7 +2,7 @@
 
 import importlib
 import json
-import shlex
+import re
 import sys
 from pathlib import Path
 
@@ -11,9 +11,7 @@ import torch
 from omegaconf import OmegaConf
 
 from soke import assemble as build
-from soke.cli.doctor.__main__ import add_options, examine
-from soke.cli.doctor.rows import State
-from soke.cli.doctor.run import Run
+from soke.cli.doctor.__main__ import check_all, parse
 from soke.config import parse_command_line
 from soke.data.tokens import claim_folder, write_tokens
 from soke.files import checksum
@@ -23,14 +21,13 @@ from tests.helpers import THREE_PARTS, mbart_folder, small_tokenizer
 
 ROOT = Path(__file__).parents[2]
 SPLITS = {"train": 3, "val": 2, "test": 1}
-STATES = {State.MISSING, State.WRONG}
 
 
 class Patient:
     """A small project in a folder: two corpora, statistics, and two configurations."""
 
     def __init__(self, folder):
-        self.folder, self.words = folder, []
+        self.folder = folder
         self.how2sign = CorpusWriter("how2sign", folder / "data" / "How2Sign")
         self.phoenix = CorpusWriter("phoenix", folder / "data" / "Phoenix")
         for writer, stem in ((self.how2sign, "dev"), (self.phoenix, "dev")):
@@ -106,13 +103,9 @@ class Patient:
 
     def examine(self, name, *words):
         """Rows by what they are about; the state of those that occur twice is the worst one."""
-        arguments = ["--cfg", str(self.folder / f"{name}.yaml"), *words]
-        real = arguments if "--trial" in words else [*arguments, "--nodebug"]
-        config, options = parse_command_line("", add_options, real)
-        rows = [
-            row for own in dict(examine(Run.of(config, options, arguments))).values() for row in own
-        ]
-        return {row.what: row for row in sorted(rows, key=lambda row: row.state in STATES)}
+        run = parse(["--cfg", str(self.folder / f"{name}.yaml"), *words])
+        rows = [row for own in check_all(run)[0].values() for row in own]
+        return {row.what: row for row in sorted(rows, key=lambda row: row.failed)}
 
 
 def stops(rows):
@@ -137,11 +130,12 @@ def training_starts(patient, name, *words):
         return False
 
 
-def follow(command, monkeypatch):
-    """Run a command that the doctor gave, in this process."""
-    python, option, module, *arguments = shlex.split(command)
-    assert (python, option) == ("python", "-m")
-    monkeypatch.setattr(sys, "argv", [module, *arguments])
+def follow(row, patient, name, monkeypatch, *words):
+    """Run the first command that a row names with the options of the configuration."""
+    module, arguments = re.search(r"`python -m ([\w.]+) ?([^`]*)`", row.detail).groups()
+    flags = [word for word in arguments.split() if word not in ("--cfg", "...", "--nodebug")]
+    options = ["--cfg", str(patient.folder / f"{name}.yaml"), "--nodebug", *words]
+    monkeypatch.setattr(sys, "argv", [module, *options, *flags])
     importlib.import_module(module).main()
 
 

@@ -2,52 +2,45 @@
 
 import io
 import re
-import shlex
-import subprocess
 
 from rich.console import Console
 
-from soke.cli.doctor import table
-from soke.cli.doctor.rows import Row, State
+from soke.cli.doctor.__main__ import show, summarize
+from soke.cli.doctor.rows import MISSING, NOTE, OK, TRAIN, WRONG, Row
 
 
-def test_a_command_that_is_broken_into_lines_is_the_same_for_a_shell():
-    words = ["printf", "%s|", "--cfg", "a b.yaml", *[f"KEY{i}=['x', \"y\"]" for i in range(6)]]
-    command = shlex.join(words)
-    text = table.pasteable(command, 40)
-    assert len(text.splitlines()) > 4
-    assert max(map(len, text.splitlines())) <= 40
-    done = subprocess.run(["bash", "-c", text], capture_output=True, text=True, check=True)
-    assert done.stdout.split("|")[:-1] == words[2:]
-    assert table.pasteable("python -m train", 40) == "python -m train"
-    both = table.pasteable("false && printf 'one two'", 12)
-    assert len(both.splitlines()) > 1
-    assert subprocess.run(["bash", "-c", both], capture_output=True, check=False).stdout == b""
+def printed(sections, **console):
+    file = io.StringIO()
+    rows = [row for own in sections.values() for row in own]
+    show(sections, summarize(rows, 0, "--cfg a.yaml"), Console(file=file, width=70, **console))
+    return file.getvalue()
 
 
 def test_the_table_marks_what_stops_the_run_apart_from_the_rest():
     rows = [
-        Row("a", State.FOUND, "x"),
-        Row("b", State.MISSING, "no [b]", "get it:", "python -m b"),
-        Row("c", State.WRONG, "y", needed_for="test"),
-        Row("d", State.NOTE, "z"),
+        Row("a", OK, "x", TRAIN),
+        Row("b", MISSING, "no [b], `python -m b` makes it", TRAIN),
+        Row("c", WRONG, "y " * 60, "test"),
+        Row("d", NOTE, "z\n! beware", TRAIN),
     ]
-    plain = io.StringIO()
-    table.show({"One": rows[:2], "Two": rows[2:]}, "start", Console(file=plain, width=70))
-    lines = plain.getvalue().splitlines()
-    assert all(line == line.rstrip() for line in lines)
+    text = printed({"One": rows[:2], "Two": rows[2:]})
+    lines = text.splitlines()
+    assert all(line == line.rstrip() and len(line) <= 70 for line in lines)
     assert [re.split(r"\s{2,}", line)[:2] for line in lines if re.match("[abcd]  ", line)] == [
-        ["a", "found"], ["b", "missing"], ["c", "(wrong)"], ["d", "note"]
-    ]  # fmt: skip
-    assert "no [b]" in plain.getvalue()  # no markup
-    assert lines[-2:] == [
+        ["a", "ok"],
+        ["b", "missing"],
+        ["c", "(wrong)"],
+        ["d", "note"],
+    ]
+    assert "no [b]" in text  # no markup
+    assert "not needed yet: for test" in text
+    assert lines[-3:] == [
         "1 thing is missing or wrong for later steps only.",
+        "Commands of the table take these options: --cfg a.yaml",
         "1 thing is missing or wrong; the run could not start",
     ]
-    color = io.StringIO()
-    table.show({"One": rows}, "start", Console(file=color, width=70, force_terminal=True))
-    red = [word.strip() for word in re.findall(r"\x1b\[1;31m(.*?)\x1b", color.getvalue())]
+    color = printed({"One": rows}, force_terminal=True)
+    red = [word.strip() for word in re.findall(r"\x1b\[1;31m(.*?)\x1b", color)]
     assert red == ["missing", "1 thing is missing or wrong; the run could not start"]
-    fine = io.StringIO()
-    table.show({"One": [rows[0], *rows[2:]]}, "start", Console(file=fine, width=70))
-    assert fine.getvalue().splitlines()[-1] == "the run can start: start"
+    fine = printed({"One": [rows[0], *rows[2:]]})
+    assert fine.splitlines()[-1] == "the run can start: python -m train --cfg a.yaml"

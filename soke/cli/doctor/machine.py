@@ -1,171 +1,129 @@
-"""The body model, the hardware, and what pictures and videos need."""
+"""The place of the run, the body model, the hardware, and what pictures and videos need."""
 
 from __future__ import annotations
 
+import os
 import shutil
-from fractions import Fraction
+import tempfile
 from pathlib import Path
 
-import av
 import lightning as L
 import numpy as np
 import torch
 
-from soke.assemble.process import accelerator
-from soke.body import STAND_IN, BodyModel, locate_body_model
-from soke.cli.doctor.data import Listed
-from soke.cli.doctor.rows import (
-    TEST,
-    VIDEOS,
-    Fix,
-    Row,
-    examine,
-    found,
-    missing,
-    note,
-    quiet,
-)
+from soke import assemble
+from soke.body import STAND_IN
+from soke.cli.doctor.rows import warn
 from soke.cli.doctor.run import Run
-from soke.data.corpora import Corpus
 from soke.metrics.surface import score_points
-from soke.visualization import Camera, Rasterizer, find_font
-from soke.visualization.captions import missing_letters
+from soke.training.checkpoints import last_checkpoint
+from soke.visualization import Camera, Rasterizer, find_font, write_video
 
-_SITE = "https://smpl-x.is.tue.mpg.de"
-_SIDE_FILES = ("SMPLX_to_J14.pkl", "MANO_SMPLX_vertex_ids.pkl", "SMPL-X__FLAME_vertex_ids.npy")
-#: Texts of a corpus whose letters are looked for in fonts.
-_TEXTS = 500
 _GIGABYTE = 2**30
+_LITTLE_DISK = 10 * _GIGABYTE  # bytes: a few checkpoints of the large generator
+#: Texts of a split whose letters are looked for in fonts.
+_TEXTS = 500
 
 
-def body(run: Run) -> list[Row]:
-    """The body model and the side files of the reconstruction scores."""
-    folder = Path(run.config.BODY.MODEL_DIR) / "smplx"
-    path = locate_body_model(run.config.BODY.MODEL_DIR)
-    fetch = Fix(f"For SMPL-X: register at {_SITE} and put SMPLX_NEUTRAL.npz into {folder}")
-
-    def look() -> Row:
-        with quiet():
-            model = BodyModel(path)
-        if path == STAND_IN:
-            return note("body model", f"{model.name}: scores are not comparable", fetch)
-        return found("body model", f"{model.name}, {path}")
-
-    row = examine(look, "body model", fetch)
-    return [row] if row.stops else [row, *_side_files(path)]
+def run_directory(run: Run) -> str:
+    config = run.config
+    assemble.check_new_run(config)
+    end = config.TRAIN.END_EPOCH
+    if config.TRAIN.RESUME:
+        path, epochs = last_checkpoint(config.TRAIN.RESUME, end)
+        return f"{path}, {epochs} of {end} epochs done"
+    folder = assemble.run_directory(config)
+    there = (folder / "checkpoints").exists()
+    return f"{folder}, {'a trial writes over it' if there else 'new'}"
 
 
-def _side_files(path: Path) -> list[Row]:
-    fix = Fix(f"Download it from {_SITE} (or with ExPose) and put it into {path.parent}")
-    gone = [name for name in _SIDE_FILES if not (path.parent / name).is_file()]
-    if gone:
-        return [missing(name, f"no {path.parent / name}", fix, TEST) for name in gone]
+def disk_space(run: Run) -> str:
+    config = run.config
+    folder = assemble.run_directory(config).absolute()
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    elsewhere = "write elsewhere: OUTPUT.EXPERIMENTS=... TEST.FOLDER=... OUTPUT.VISUALIZE=..."
+    if not (there.is_dir() and os.access(there, os.W_OK)):
+        raise ValueError(f"{there} cannot be written to; {elsewhere}")
+    free = shutil.disk_usage(there).free
+    if free < _LITTLE_DISK:
+        warn(f"this is little for checkpoints; {elsewhere}")
+    return f"{free / _GIGABYTE:,.1f} GB for {folder}"
 
-    def look() -> Row:
-        score_points(BodyModel(path))
-        return found("side files", ", ".join(_SIDE_FILES), TEST)
 
-    return [examine(look, "side files", fix, TEST)]
+def loggers(run: Run) -> str:
+    config = run.config
+    assemble.loggers(config, assemble.run_directory(config))
+    return ", ".join(config.LOGGER.TYPE) or "none"
 
 
-def hardware(run: Run) -> list[Row]:
+def body(run: Run) -> str:
+    config = run.config
+    model = assemble.body_model(config)
+    if model.path == STAND_IN:
+        place = Path(config.BODY.MODEL_DIR) / "smplx"
+        warn(
+            "scores are not comparable; for SMPL-X register at https://smpl-x.is.tue.mpg.de and "
+            f"put SMPLX_NEUTRAL.npz into {place}"
+        )
+    return f"{model.name}, {model.path}"
+
+
+def side_files(run: Run) -> str:
+    """What the reconstruction scores read beside the body model."""
+    return ", ".join(score_points(assemble.body_model(run.config)))
+
+
+def devices(run: Run) -> str:
     """Where training computes, and the memory that loaders share."""
-    rows = [_devices(run)]
+    config = run.config
+    kind, chosen = assemble.accelerator(config)
+    # Lightning knows best which devices and precisions go together.
+    L.Fabric(accelerator=kind, devices=chosen, precision=config.PRECISION)
+    if kind == "cpu" and config.ACCELERATOR != "cpu":
+        warn("training runs on the CPU; for a GPU install its driver and a CUDA build of torch")
     shared = Path("/dev/shm")
-    workers = max(run.config.TRAIN.NUM_WORKERS, run.config.EVAL.NUM_WORKERS)
+    workers = max(config.TRAIN.NUM_WORKERS, config.EVAL.NUM_WORKERS)
     if workers and shared.is_dir() and shutil.disk_usage(shared).total < _GIGABYTE:
         size = shutil.disk_usage(shared).total / 2**20
-        fix = Fix("docker run --shm-size=8g, or TRAIN.NUM_WORKERS=0 EVAL.NUM_WORKERS=0")
-        rows.append(note("shared memory", f"/dev/shm has {size:.0f} MB for {workers} workers", fix))
-    return rows
-
-
-def _devices(run: Run) -> Row:
-    config, count = run.config, torch.cuda.device_count()
-    gpus = [torch.cuda.get_device_properties(i) for i in range(count)]
-    names = ", ".join(f"{i}: {gpu.name}, {gpu.total_memory / _GIGABYTE:.0f} GB"
-                      for i, gpu in enumerate(gpus))  # fmt: skip
+        warn(
+            f"{shared} has {size:.0f} MB for {workers} workers: docker run --shm-size=8g, or "
+            "TRAIN.NUM_WORKERS=0 EVAL.NUM_WORKERS=0"
+        )
+    gpus = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
+    names = [f"{gpu.name}, {gpu.total_memory / _GIGABYTE:.0f} GB" for gpu in gpus]
     cuda = torch.version.cuda
-    built = f"torch {torch.__version__}, " + (f"built for CUDA {cuda}" if cuda else "a CPU build")
-    install = "install the driver and a CUDA build of torch (requirements.txt)"
-    fix = Fix(
-        "Choose GPUs that are there with --device, train on the CPU with ACCELERATOR=cpu, or "
-        f"{install}"
-    )
-
-    def look() -> Row:
-        kind, devices = accelerator(config)
-        with quiet("lightning.pytorch"), quiet("lightning.pytorch.utilities.rank_zero"):
-            # Lightning knows best which devices and precisions go together.
-            L.Trainer(
-                accelerator=kind, devices=devices, precision=config.PRECISION, logger=False,
-                enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
-            )  # fmt: skip
-        asked = f"ACCELERATOR={config.ACCELERATOR}, {config.PRECISION}"
-        detail = f"{names or 'none there'}; {asked}; {built}"
-        if kind == "cpu" and config.ACCELERATOR != "cpu":
-            advice = Fix(f"Where there is a GPU: {install}")
-            return note("GPU", f"{detail}. Training runs on the CPU", advice)
-        return found("GPU", detail)
-
-    return examine(look, "GPU", fix)
+    build = f"torch {torch.__version__}, {f'built for CUDA {cuda}' if cuda else 'a CPU build'}"
+    asked = f"ACCELERATOR={config.ACCELERATOR}, {config.PRECISION}"
+    return f"{', '.join(names) or 'none there'}; {asked}; {build}"
 
 
-def pictures(run: Run, listed: Listed) -> list[Row]:
-    """Renderer, video encoder and fonts. Training renders a sample at every validation."""
-    install = Fix(command="pip install -r requirements.txt")
-    return [
-        examine(_renderer, "renderer", install),
-        examine(_encoder, "video encoder", install, VIDEOS),
-        *(_font(run, corpus, listed) for corpus in run.corpora.values()),
-    ]
-
-
-def _renderer() -> Row:
-    """Draw one triangle."""
+def renderer(_: Run) -> str:
+    """Draw one triangle: training renders a sample at every validation."""
     corners = np.array([[-1.0, -1, 0], [1, -1, 0], [0, 1, 0]])
-    frame = Rasterizer(np.array([[0, 1, 2]]), threads=1).render(
-        corners, Camera((0.0, 0.0, 0.0), 4.0, 32, 32), np.tile([1.0, 0.0, 0.0], (3, 1))
-    )
+    camera = Camera((0.0, 0.0, 0.0), 4.0, 32, 32)
+    colors = np.tile([1.0, 0.0, 0.0], (3, 1))
+    frame = Rasterizer(np.array([[0, 1, 2]]), threads=1).render(corners, camera, colors)
     red = (frame[..., 0].astype(int) - frame[..., 2] > 50).mean()
     if not 0.02 < red < 0.5:
-        raise ValueError(f"a red triangle fills {red:.0%} of its picture")
-    return found("renderer", "draws a triangle on the CPU")
+        raise ValueError(f"a red triangle fills {red:.0%} of its picture; reinstall numba")
+    return "draws a triangle on the CPU"
 
 
-def _encoder() -> Row:
-    """Encode one frame as `soke.visualization.write_video` does."""
-    encoder = av.CodecContext.create("libx264", "w")
-    encoder.width = encoder.height = 32
-    encoder.pix_fmt, encoder.time_base = "yuv420p", Fraction(1, 25)
-    frame = av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="rgb24")
-    packets = encoder.encode(frame.reformat(format="yuv420p")) + encoder.encode()
-    if not sum(packet.size for packet in packets):
-        raise ValueError("libx264 gave no data")
-    return found("video encoder", f"libx264 of PyAV {av.__version__}", VIDEOS)
+def encoder(_: Run) -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        write_video(Path(folder) / "frame.mp4", [np.zeros((32, 32, 3), np.uint8)], fps=25)
+    return "writes H.264"
 
 
-def _font(run: Run, corpus: Corpus, listed: Listed) -> Row:
-    """Whether captions of a corpus have a font with all their letters."""
-    what, named = f"font, {corpus.language}", run.config.RENDER.FONT
-    fix = Fix("Name a font file that exists with RENDER.FONT=..., or drop it")
-
-    def look() -> Row:
+def fonts(run: Run) -> str:
+    """Whether captions of each corpus have a font with all their letters."""
+    found = []
+    for corpus in run.corpora:
         texts = [corpus.keyword_prompt]
-        for (name, _), clips in listed.items():
-            texts += [clip.text for clip in clips[:_TEXTS]] if name == corpus.name else []
-        letters = "".join(sorted(set("".join(texts))))
-        with quiet():
-            font = find_font(letters, 20, named)
-        path = Path(font.path) if isinstance(font.path, str) else None
-        lacking = missing_letters(letters, path)
-        where = f"{path or 'the one within Pillow'} for {corpus.name}"
-        if lacking:
-            install = Fix(
-                "Name a font file that has them with RENDER.FONT=..., or install one:",
-                "sudo apt install fonts-wqy-microhei fonts-dejavu-core",
-            )
-            return note(what, f"{where} shows boxes for {lacking[:20]}", install)
-        return found(what, where, VIDEOS)
-
-    return examine(look, what, fix)
+        for (name, _), own in run.clips.items():
+            if name == corpus.name:
+                texts += [clip.text for clip in own[:_TEXTS]]
+        font = find_font("".join(sorted(set("".join(texts)))), 20, run.config.RENDER.FONT)
+        where = font.path if isinstance(font.path, str) else "the one within Pillow"
+        found.append(f"{where} for {corpus.name}")
+    return ", ".join(dict.fromkeys(found))

@@ -1,235 +1,160 @@
-"""Checkpoints and the mBART folder: that they are there, can be read and fit the configuration."""
+"""Tokenizer, token files, dictionaries, generator and checkpoints."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-from torch import nn
-
-from soke import assemble as build
-from soke.cli.doctor.rows import (
-    TEST,
-    Fix,
-    Row,
-    examine,
-    found,
-    missing,
-    note,
-    quiet,
-)
+from soke import assemble
+from soke.cli.doctor.rows import warn
 from soke.cli.doctor.run import Run
-from soke.config import check_params, plain
-from soke.files import checksum
-from soke.generator import GENERATORS, Generator, SignToText, read_config
-from soke.generator.mbart.folder import CONFIG, MAPPING, read_map_ids, read_weights
-from soke.generator.mbart.text_tokenizer import SENTENCEPIECE, TOKENIZER, open_pieces
-from soke.tokenizer import load_tokenizer
+from soke.config import load_config
+from soke.data.corpora import Corpus
+from soke.data.listing.annotations import Drops
+from soke.data.scan import survey
+from soke.data.tokens import check_folder, read_tokens, token_path
+from soke.files import MissingAssetError, checksum, require
+from soke.generator import read_config
+from soke.retrieval import SignDictionary, check_origin
 from soke.training.checkpoints import check_tokenizer, choose_checkpoint, load_weights
 
-
-def tokenizer(run: Run) -> Row:
-    """The trained tokenizer, whose parts have to be the configured ones."""
-    path, what = run.config.TRAIN.PRETRAINED_VAE, "tokenizer"
-    fix = run.train_tokenizer()
-    mend = Fix(
-        "Make PARTS agree with it, or train a tokenizer under another NAME=... and name it with "
-        "TRAIN.PRETRAINED_VAE=..."
-    )
-
-    def look() -> Row:
-        if not Path(path).is_file():
-            return missing(what, f"no {path}", fix)
-        with quiet() as said:
-            trained = build.trained_tokenizer(run.config)
-        parts = ", ".join(f"{part.name} {part.codebook_size}" for part in trained.parts)
-        detail = f"{path}, codes: {parts}"
-        return note(what, f"{detail}. {said[0]}") if said else found(what, detail)
-
-    return examine(look, what, fix, mend=mend)
+REPLACE_DICTIONARY = (
+    "Name another with CORPORA.<name>.dictionary=..., or make it anew from isolated signs: "
+    "`python -m prepare.build_dictionary --replace_dictionary`"
+)
+#: Clips without tokens that are read to learn whether they are damaged; more are not all damaged.
+_FEW = 100
 
 
-def mbart(run: Run) -> list[Row]:
-    """Every file of the mBART folder, whether they agree, and the starting weights."""
-    node = run.config.model.generator
-    folder, fix = Path(node.folder), _mbart_fix(run)
-    if not folder.is_dir():
-        return [missing("mBART folder", f"no folder {folder}", fix)]
-    rows = _files(folder, fix)
-    if not any(row.stops for row in rows):
-        rows.append(examine(lambda: _agree(run), run.network.replace("_", " "), fix))
-    if run.config.TRAIN.PRETRAINED:
-        return rows  # its weights take the place of mBART's; see `start_weights`
-    if not node.pretrained:
-        return [*rows, note("mBART weights", "not used: model.generator.pretrained is false")]
-    without = Fix(f"{fix.advice}. To train from scratch: model.generator.pretrained=false")
-    whole = not any(row.stops for row in rows)
-    return [*rows, examine(lambda: _weights(run, whole), "mBART weights", without)]
-
-
-def _mbart_fix(run: Run) -> Fix:
-    folder = run.config.model.generator.folder
-    if not run.config.model.generator.pretrained:
-        small = run.command("prepare.small_mbart")
-        if Path(folder).exists():  # it leaves a folder with a config.json alone
-            small = f"rm -f {Path(folder) / CONFIG} && {small}"
-        return Fix(command=small)
-    return Fix(
-        "The trimmed mBART (config.json, weights, text pieces, map_ids.pkl) comes with the method: "
-        f"put it into {folder}, or name its place with model.generator.folder=..., or cut a full "
-        "one to your texts: python -m prepare.trim_vocabulary --cfg ... --source FULL_MBART_FOLDER"
-    )
-
-
-def _files(folder: Path, fix: Fix) -> list[Row]:
-    """The files beside the weights, each as its own reader finds it."""
-
-    def configuration() -> str:
-        read_config(folder)
-        return str(folder / CONFIG)
-
-    def kept() -> str:
-        return f"{folder / MAPPING}: {len(read_map_ids(folder)):,} rows"
-
-    def pieces() -> str:
-        return f"{open_pieces(folder, largest=0).size:,} ids in {folder}"
-
-    def look(what: str, names: str, read: Callable[[], str]) -> Row:
-        try:
-            with quiet() as said:
-                detail = read()
-        except FileNotFoundError:
-            return missing(what, f"no {names} in {folder}", fix)
-        return note(what, f"{detail}. {said[0]}") if said else found(what, detail)
-
-    readers = (
-        ("mBART configuration", CONFIG, configuration),
-        ("mBART text pieces", f"{SENTENCEPIECE} or {TOKENIZER}", pieces),
-        ("mBART rows", MAPPING, kept),
-    )
-    return [examine(partial(look, *row), row[0], fix) for row in readers]
-
-
-def _agree(run: Run) -> Row:
-    """Vocabulary, configuration and decoder fit together."""
-    generator = _shapes_of_generator(run)
-    size, rows = generator.backbone.config, generator.vocabulary.text_size
-    layers = f"{size.encoder_layers} + {size.decoder_layers} layers of width {size.d_model}"
-    return found(run.network.replace("_", " "), f"{layers}, {rows:,} text rows")
-
-
-def _weights(run: Run, whole: bool) -> Row:
-    """The weights of mBART; only in a ``whole`` folder they can be compared with the rest."""
-    folder = run.config.model.generator.folder
-    with quiet():
-        if whole:
-            _shapes_of_generator(run).load_backbone(folder)
-        else:
-            read_weights(folder)
-    return found("mBART weights", f"{folder}{': they fit' if whole else ''}")
-
-
-def prompts(run: Run) -> Row:
-    """All that a prompt is made of, put together as training does."""
-    fix = Fix(f"Correct PROMPTS, RETRIEVAL or CORPORA in {run.cfg}")
-
-    def look() -> Row:
-        make = build.text_builder if run.writes_text else build.prompt_builder
-        builder = make(run.config)
-        count, limit = len(builder.templates), builder.max_length
-        return found("prompts", f"phrasings: {count}; at most {limit} tokens a text")
-
-    return examine(look, "prompts", fix)
-
-
-def _shapes_of_generator(run: Run) -> Generator:
-    """The configured generator, or text decoder, without memory for its weights.
-
-    Shapes are compared, no more.
-    """
-    node = run.config.model.generator
-    if node.decoder not in GENERATORS:
-        raise ValueError(f"model.generator.decoder={node.decoder!r}: choose of {list(GENERATORS)}")
-    words, config = build.vocabulary(run.config), read_config(node.folder)
-    own = run.config.model.text_decoder if run.writes_text else node
-    kind = SignToText if run.writes_text else GENERATORS[node.decoder]
-    with torch.device("meta"):
-        generator = kind(words, config, own.fusion, own.label_smoothing)
-    generator.scale_embeddings(node.scale_embedding)
-    return generator
-
-
-def _shapes_of_tokenizer(run: Run) -> nn.Module:
-    node = run.config.model.tokenizer
-    params = plain(node.params)
-    with torch.device("meta"):
-        return check_params(node.target, params)(run.parts, **params)
-
-
-def start_weights(run: Run) -> list[Row]:
-    """The checkpoint of ``TRAIN.PRETRAINED``, where one is named."""
-    path, what = run.config.TRAIN.PRETRAINED, "TRAIN.PRETRAINED"
-    if not path:
-        return []
-    fix = Fix("Name a checkpoint of the same stage and sizes, or drop TRAIN.PRETRAINED")
-
-    def look() -> Row:
-        if not Path(path).is_file():
-            return missing(what, f"no {path}", fix)
-        if not (run.trains_tokenizer or _mbart_is_there(run)):
-            return note(what, f"{path}; compared once the mBART folder is whole")
-        module = _shapes_of_tokenizer(run) if run.trains_tokenizer else _shapes_of_generator(run)
-        with quiet():
-            load_weights(module, path, run.network)
-        return found(what, path)
-
-    return [examine(look, what, fix)]
-
-
-def tested(run: Run) -> Row:
-    """The checkpoint that `python -m test` takes."""
-    config = run.config
-    what = f"{run.network.replace('_', ' ')} to test"
+def trained_tokenizer(run: Run) -> str:
+    path = Path(run.config.TRAIN.PRETRAINED_VAE)
     try:
-        path = choose_checkpoint(config.TEST.CHECKPOINTS, build.run_directory(config))
-    except FileNotFoundError:
-        if config.TEST.CHECKPOINTS:
-            fix = Fix("Correct TEST.CHECKPOINTS, or drop it")
-            return missing(what, f"no {config.TEST.CHECKPOINTS}", fix, TEST)
-        fix = Fix("Training writes it:", run.command("train"))
-        return missing(what, f"no checkpoint in {build.run_directory(config)}", fix, TEST)
-    mend = Fix("Name another with TEST.CHECKPOINTS=..., or train again under another NAME=...")
-    look = _tested_tokenizer if run.trains_tokenizer else _tested_generator
-
-    def quietly() -> Row:
-        with quiet():
-            look(run, path)
-        return found(what, str(path), TEST)
-
-    return examine(quietly, what, mend, TEST)
+        tokenizer = assemble.trained_tokenizer(run.config)
+    except MissingAssetError as error:
+        makers = [other for other in Path(run.cfg).parent.glob("*.yaml") if _makes(other, path)]
+        if not makers or str(makers[0]) in str(error):
+            raise
+        remedy = f"`python -m train --cfg {makers[0]} --nodebug` makes this one"
+        raise FileNotFoundError(f"{error}; {remedy}") from error
+    codes = ", ".join(f"{part.name} {part.codebook_size}" for part in tokenizer.parts)
+    return f"{path}, codes: {codes}"
 
 
-def _tested_tokenizer(run: Run, path: Path) -> None:
-    if not load_tokenizer(path).parts.same_codes(run.parts):
-        raise ValueError(f"{path} was trained with another part table")
-
-
-def _tested_generator(run: Run, path: Path) -> None:
-    """As far as the tokenizer and the mBART folder are there to compare it with."""
-    if Path(run.config.TRAIN.PRETRAINED_VAE).is_file():
-        check_tokenizer(path, checksum(run.config.TRAIN.PRETRAINED_VAE))
-    if _mbart_is_there(run):
-        load_weights(_shapes_of_generator(run), path, run.network)
-
-
-def _mbart_is_there(run: Run) -> bool:
-    """Whether no file of the mBART folder is missing, apart from weights."""
-    folder = run.config.model.generator.folder
+def _makes(cfg: Path, checkpoint: Path) -> bool:
+    """Whether training with this configuration writes the tokenizer's checkpoint."""
     try:
-        read_config(folder)
-        open_pieces(folder, max(read_map_ids(folder)))
-    except FileNotFoundError:
+        config = load_config(cfg, debug=None)
+    except (ValueError, FileNotFoundError):
         return False
-    return True
+    return config.TRAIN.STAGE == "vae" and checkpoint.parts[-3:-1] == (config.NAME, "checkpoints")
+
+
+def token_folder(run: Run) -> str:
+    config = run.config
+    folder = assemble.code_folder(config)
+    require(folder, "The folder of token files", "`python -m get_motion_code` writes it")
+    if not Path(config.TRAIN.PRETRAINED_VAE).exists():
+        warn("which tokenizer made them is compared once the tokenizer is there")
+    else:
+        code = checksum(config.TRAIN.PRETRAINED_VAE)
+        if not check_folder(folder, code, assemble.part_table(config)):
+            warn("the folder does not say which tokenizer made them")
+    return str(folder)
+
+
+def tokens(run: Run, corpus: Corpus) -> str:
+    """Count the clips with tokens; read the first of a split, or all in a thorough check."""
+    folder = assemble.code_folder(run.config)
+    counts = []
+    faults = []
+    for split in run.training_splits:
+        clips = run.clips[corpus.name, split]
+        paths = [token_path(folder, clip.corpus, clip.name) for clip in clips]
+        there = [path for path in paths if path.exists()]
+        lacking = [clip for clip, path in zip(clips, paths) if not path.exists()]
+        # Damaged clips never have tokens, and training leaves them out.
+        if 0 < len(lacking) <= _FEW and run.config.DATASET.CHECK_POSES:
+            lacking = survey(lacking, Drops()).clips
+        if lacking:
+            what = f"Token files of {len(lacking):,} of {len(clips):,} clips of {split}"
+            first = token_path(folder, corpus.name, lacking[0].name)
+            raise MissingAssetError(what, first, "`python -m get_motion_code` writes them")
+        faults += _faults(run, there)
+        counts.append(f"{split} {len(there):,} of {len(clips):,}")
+    if faults:
+        again = "remove what is damaged and run `python -m get_motion_code` again"
+        raise ValueError(f"{len(faults):,} damaged: {'; '.join(faults[:3])}; {again}")
+    return f"clips with tokens: {', '.join(counts)}"
+
+
+def _faults(run: Run, paths: Sequence[Path]) -> list[str]:
+    parts = assemble.part_table(run.config)
+    faults = []
+    for path in paths if run.thorough else paths[:1]:
+        try:
+            read_tokens(path, parts)
+        except Exception as error:  # numpy raises many kinds for a damaged file
+            faults.append(str(error) if str(path) in str(error) else f"{path}: {error}")
+    return faults
+
+
+def dictionary(run: Run, path: str) -> str:
+    """Load a dictionary and compare its origin as `soke.retrieval.open_search` does."""
+    parts = assemble.part_table(run.config)
+    signs = SignDictionary.load(path, parts)
+    checkpoint = Path(run.config.TRAIN.PRETRAINED_VAE)
+    if not len(signs):
+        warn("it is empty")
+    compare = checkpoint.exists() and not run.config.DEBUG  # a trial takes any dictionary
+    if compare and not check_origin(path, checksum(checkpoint), parts):
+        warn("it does not say which tokenizer made it")
+    names = ", ".join(corpus.name for corpus in run.corpora if corpus.dictionary == path)
+    return f"{path}: {len(signs):,} signs (for {names})"
+
+
+def vocabulary(run: Run) -> str:
+    folder = run.config.model.generator.folder
+    read_config(folder)
+    return f"{folder}: {assemble.vocabulary(run.config).text_size:,} text rows"
+
+
+def network(run: Run) -> str:
+    """The parts of the network fit together."""
+    return f"{sum(parameter.numel() for parameter in run.network().parameters()):,} parameters"
+
+
+def mbart_weights(run: Run) -> str:
+    run.network().load_backbone(run.config.model.generator.folder)
+    return "they fit"
+
+
+def prompts(run: Run) -> str:
+    make = assemble.prompt_builder if run.kind == "generator" else assemble.text_builder
+    builder = make(run.config)
+    return f"phrasings: {len(builder.templates)}; at most {builder.max_length} tokens a text"
+
+
+def start_weights(run: Run) -> str:
+    load_weights(run.network(), run.config.TRAIN.PRETRAINED, run.kind)
+    return str(run.config.TRAIN.PRETRAINED)
+
+
+def tested(run: Run) -> str:
+    """The checkpoint that `python -m test` takes."""
+    config = run.config.copy()
+    path = choose_checkpoint(config.TEST.CHECKPOINTS, assemble.run_directory(config))
+    if run.kind == "tokenizer":
+        config.TRAIN.PRETRAINED_VAE = str(path)
+        assemble.trained_tokenizer(config)
+    else:
+        check_tokenizer(path, checksum(config.TRAIN.PRETRAINED_VAE))
+        load_weights(run.network(), path, run.kind)
+    return str(path)
+
+
+def strategy(run: Run) -> str:
+    """How processes share the work, and what is switched on in the network."""
+    network = run.network()
+    assemble.strategy(run.config, network)
+    assemble.switch_on(run.config, network)
+    return run.config.TRAIN.STRATEGY

@@ -1,112 +1,119 @@
-"""A line of the doctor's table, and how an error becomes one."""
+"""A check of a run, and how it becomes one row of the table."""
 
 from __future__ import annotations
 
 import logging
 import textwrap
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import Enum
+from typing import TYPE_CHECKING
 
-#: Who needs a thing (`Row.needed_for`): without those for `TRAIN` training does not start.
+if TYPE_CHECKING:
+    from soke.cli.doctor.run import Run
+
+log = logging.getLogger(__name__)
+
+#: States of a row. A note stops nothing, but is worth knowing.
+OK, NOTE, MISSING, WRONG = "ok", "note", "missing", "wrong"
+#: Who needs a thing: without those for `TRAIN` training does not start.
 TRAIN, TEST, VIDEOS = "train", "test", "vis_mesh"
 TOKENS, TOKENIZER = "get_motion_code", "the tokenizer's training"
-#: Letters of a message that are shown; an error may list thousands of tensors.
-_SHOWN = 500
+#: Letters of a message that are shown: an error may list thousands of tensors.
+_LONGEST = 700
+#: Warnings that are shown of one check.
+_MOST = 3
 
 
-class State(Enum):
-    FOUND = "found"
-    MISSING = "missing"
-    WRONG = "wrong"
-    NOTE = "note"  # nothing stops, but it is worth knowing
+@dataclass(frozen=True)
+class Check:
+    """One thing to look at.
+
+    ``look`` returns a detail to print, warns of what is worth knowing, and raises where the thing
+    is missing or wrong, with a message that says what to do; ``remedy`` is added where the thing is
+    wrong. The check has to wait where one that ``after`` names has failed.
+    """
+
+    what: str
+    look: Callable[[Run], str]
+    needed_for: str = TRAIN
+    after: Sequence[str] = ()
+    remedy: str = ""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One thing that was looked at.
-
-    ``advice`` and ``command`` (to paste into a shell) say how it is mended. ``needed_for`` is
-    `TRAIN`, or who else needs the thing.
-    """
+    """What a check found; ``detail`` has one line, and one more for each warning."""
 
     what: str
-    state: State
+    state: str
     detail: str
-    advice: str = ""
-    command: str = ""
-    needed_for: str = TRAIN
+    needed_for: str
+
+    @property
+    def failed(self) -> bool:
+        return self.state in (MISSING, WRONG)
 
     @property
     def stops(self) -> bool:
         """Whether training could not start because of it."""
-        return self.state in (State.MISSING, State.WRONG) and self.needed_for == TRAIN
+        return self.failed and self.needed_for == TRAIN
 
 
-@dataclass(frozen=True)
-class Fix:
-    """How a thing is mended: in words, by a command, or both."""
-
-    advice: str = ""
-    command: str = ""
-
-
-def found(what: str, detail: str, needed_for: str = TRAIN) -> Row:
-    return Row(what, State.FOUND, detail, needed_for=needed_for)
-
-
-def note(what: str, detail: str, fix: Fix = Fix()) -> Row:
-    return Row(what, State.NOTE, detail, fix.advice, fix.command)
-
-
-def missing(what: str, detail: str, fix: Fix, needed_for: str = TRAIN) -> Row:
-    return Row(what, State.MISSING, detail, fix.advice, fix.command, needed_for)
-
-
-def wrong(what: str, detail: str, fix: Fix, needed_for: str = TRAIN) -> Row:
-    return Row(what, State.WRONG, detail, fix.advice, fix.command, needed_for)
+def examine(check: Check, run: Run) -> Row:
+    """Look, and turn whatever happens into a row."""
+    with collected_warnings() as said:
+        try:
+            detail = check.look(run)
+            state = NOTE if said else OK
+        except Exception as error:  # a damaged file can raise almost anything
+            detail = _message(error)
+            state = MISSING if isinstance(error, FileNotFoundError) else WRONG
+            if state == WRONG and check.remedy:
+                detail = f"{detail}. {check.remedy}"
+    if state == NOTE:
+        lines = [f"! {_shortened(message)}" for message in said[:_MOST]]
+        if len(said) > _MOST:
+            lines.append(f"! and {len(said) - _MOST:,} more warnings")
+        detail = "\n".join([detail, *lines])
+    return Row(check.what, state, detail, check.needed_for)
 
 
-def describe(error: Exception) -> str:
-    """The message of an error, on one line and not too long."""
-    message = str(error)
-    if not isinstance(error, ValueError | FileNotFoundError):
-        message = f"{type(error).__name__}: {message}"
-    return textwrap.shorten(message, _SHOWN, placeholder=" ...")
+def warn(message: str) -> None:
+    """Say from within a check what is worth knowing, as all functions do: by the log."""
+    log.warning("%s", message)
 
 
-def examine(
-    look: Callable[[], Row], what: str, fix: Fix, needed_for: str = TRAIN, mend: Fix | None = None
-) -> Row:
-    """The row that ``look`` returns; if it raises, a row that says so.
+def _message(error: Exception) -> str:
+    if isinstance(error, ValueError | FileNotFoundError):
+        return _shortened(str(error))
+    return _shortened(f"{type(error).__name__}: {error}")
 
-    ``fix`` helps where something is missing and, unless ``mend`` is given, where it is wrong.
-    """
-    try:
-        return look()
-    except FileNotFoundError as error:
-        return missing(what, describe(error), fix, needed_for)
-    except Exception as error:
-        # A damaged file can raise almost anything, and the other checks have to go on.
-        return wrong(what, describe(error), mend or fix, needed_for)
+
+def _shortened(message: str) -> str:
+    """On one line and not too long."""
+    return textwrap.shorten(message, _LONGEST, placeholder=" ...")
 
 
 @contextmanager
-def quiet(name: str = "soke") -> Iterator[list[str]]:
-    """Collect what a package warns of within the block instead of logging it."""
-    messages: list[str] = []
+def collected_warnings() -> Iterator[list[str]]:
+    """Collect what the package warns of within the block, each message once, instead of logging."""
+    said: list[str] = []
+
+    def collect(record: logging.LogRecord) -> None:
+        message = record.getMessage()
+        if not any(other.endswith(message) for other in said):
+            said.append(message)
+
     handler = logging.Handler(logging.WARNING)
-    handler.emit = lambda record: messages.append(record.getMessage())
-    logger = logging.getLogger(name)
-    before = logger.level, logger.propagate, logger.handlers
-    logger.setLevel(logging.WARNING)
+    handler.emit = collect
+    logger = logging.getLogger("soke")
+    before = (logger.propagate, logger.handlers)
     logger.propagate = False
     logger.handlers = [handler]
     try:
         with warnings.catch_warnings(action="ignore"):
-            yield messages
+            yield said
     finally:
-        logger.setLevel(before[0])
-        logger.propagate, logger.handlers = before[1:]
+        logger.propagate, logger.handlers = before
