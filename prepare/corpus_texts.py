@@ -9,7 +9,6 @@ from omegaconf import DictConfig
 from soke import assemble as build
 from soke.config import plain
 from soke.generator.prompts import TEXT_SLOT
-from soke.retrieval import clean
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +24,7 @@ def training_texts(config: DictConfig) -> list[str]:
         if not source.annotation.exists():
             log.info("%s: no texts, there is no %s", corpus.name, source.annotation)
             continue
-        own = [clean(clip.text) for clip in source.list_clips()[0]]
+        own = [clip.text for clip in source.list_clips()[0]]
         log.info("%s: %d texts", corpus.name, len(own))
         texts += [text.lower() for text in own] if corpus.lowercase else own
     return texts

@@ -28,7 +28,7 @@ from soke.body import BodyModel
 from soke.config import load_config
 from soke.data.corpora import Corpus, corpus_of_language
 from soke.data.motion_files import SignedText, write_motion
-from soke.data.texts import clean_text
+from soke.data.texts import typed_text
 from soke.files import require
 from soke.generator import PromptBuilder, Step, iterate
 from soke.structures import TokenBatch, TokenSample
@@ -80,7 +80,7 @@ class Signer:
         ``temperature``, ``top_p``, ``samples``, ``seed``, ...), in place of the configured values.
         A text is signed the same alone and in a list.
 
-        Raises ``ValueError`` for a text that cannot be signed (see `soke.data.texts.clean_text`), a
+        Raises ``ValueError`` for a text that cannot be signed (see `soke.data.texts.typed_text`), a
         language that the run does not have, and an unknown or wrong option.
         """
         if isinstance(text, str):
@@ -182,7 +182,8 @@ class Signer:
 
     def _samples(self, texts: Sequence[str], lang: str) -> list[TokenSample]:
         # What is drawn for a sample depends on its name: the same for a text wherever it stands.
-        corpus, texts = self._corpus(lang).name, [clean_text(text) for text in texts]
+        corpus = self._corpus(lang).name
+        texts = [typed_text(text) for text in texts]
         return [TokenSample(text[:NAME_LETTERS], corpus, text) for text in texts]
 
     def _batch(self, samples: list[TokenSample]) -> TokenBatch:

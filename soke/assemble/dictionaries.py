@@ -21,9 +21,14 @@ from soke.body import BodyModel
 from soke.data.corpora import Corpus
 from soke.files import checksum
 from soke.metrics.medoid import medoid, recording_distances
-from soke.retrieval import SignDictionary, check_origin, check_replaceable, write_dictionary
+from soke.retrieval import (
+    SignDictionary,
+    check_origin,
+    check_replaceable,
+    read_manifest,
+    write_dictionary,
+)
 from soke.retrieval.dictionary import entry_words
-from soke.retrieval.manifest import read_manifest
 from soke.tokenizer import PartTokenizer, encode_batches
 
 log = logging.getLogger(__name__)

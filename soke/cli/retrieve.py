@@ -5,7 +5,7 @@
         --shared en zh de
 
 ``--cfg`` takes dictionaries and the section RETRIEVAL from a configuration (default.yaml if it is
-not given); ``--dictionary`` reads one file in place of the configured one.
+not given); ``--dictionary`` reads one file in place of the configured ones.
 """
 
 from __future__ import annotations
@@ -23,68 +23,75 @@ from soke.cli.main import run_verb
 from soke.config import SCHEMA, build_row, load_config, plain
 from soke.data.corpora import Corpus, corpus_of_language, select_corpora
 from soke.parts import PartTable
-from soke.retrieval.assembly import open_search
-from soke.retrieval.search import PRECOMPUTED, SEARCH, KeywordSearch
+from soke.retrieval import KeywordSearch, clean, open_search
+from soke.retrieval.search import PRECOMPUTED, SEARCH
 from soke.structures import Retrieval
 
-#: The corpus that a text without one belongs to.
+#: The corpus of a text whose dictionary is named by ``--dictionary``.
 _OWN = "text"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m soke.retrieval", description=__doc__,
+        prog="python -m soke.retrieval",
+        description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
-    parser.add_argument("text")
-    parser.add_argument("--lang", required=True, help="language of the text: en, de, zh, ...")
-    parser.add_argument("--cfg", default=str(SCHEMA), help="a YAML file, such as configs/soke.yaml")
-    parser.add_argument("--dictionary", help="a word2code.json to read in place of the configured")
-    parser.add_argument(
-        "--shared", nargs="+", default=[], metavar="LANG",
-        help="languages that the entries of --dictionary are of, if there are several",
-    )  # fmt: skip
+    )
+    add = parser.add_argument
+    add("text")
+    add("--lang", required=True, help="language of the text: en, de, zh, ...")
+    add("--cfg", default=str(SCHEMA), help="a YAML file, such as configs/soke.yaml")
+    add("--dictionary", help="a word2code.json to read in place of the configured ones")
+    shared = "languages of the entries of --dictionary, if there are several"
+    add("--shared", nargs="+", default=[], metavar="LANG", help=shared)
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     config = plain(load_config(options.cfg))
     parts = PartTable.from_rows(config["PARTS"])
     search, corpus = _search(config, parts, options)
-    show(search(options.text, corpus), parts)
+    show(search(clean(options.text), corpus), parts)
 
 
 def _search(
     config: dict[str, Any], parts: PartTable, options: argparse.Namespace
 ) -> tuple[KeywordSearch, str]:
     """The search, and the corpus to search for."""
-    settings, rows = config["RETRIEVAL"], config["CORPORA"].items()
+    settings = config["RETRIEVAL"]
     if not settings["MAX_KEYWORDS"]:
         raise ValueError(f"{options.cfg} switches retrieval off: RETRIEVAL.MAX_KEYWORDS is 0")
-    table = [build_row(Corpus, {"name": name, **row}, f"CORPORA.{name}") for name, row in rows]
+    table = [
+        build_row(Corpus, {"name": name, **row}, f"CORPORA.{name}")
+        for name, row in config["CORPORA"].items()
+    ]
     if options.dictionary is not None:
         model = replace(table[0], name=_OWN, dictionary=options.dictionary)
         corpus = replace(model, language=options.lang)
         table = [replace(model, language=code) for code in (options.lang, *options.shared)]
     else:
-        chosen = select_corpora(
-            config["DATASET"]["H2S"]["DATASET_NAME"], {corpus.name: corpus for corpus in table}
-        )
+        names = config["DATASET"]["H2S"]["DATASET_NAME"]
+        chosen = select_corpora(names, {corpus.name: corpus for corpus in table})
         corpus = corpus_of_language(options.lang, chosen)
         if corpus.dictionary is None:
             raise ValueError(
                 f"CORPORA.{corpus.name} has no dictionary: no signs are retrieved for its texts"
             )
-    # A text of no clip has no keywords chosen beforehand: it is searched.
+    # A typed text is no clip, so no keywords were chosen for it beforehand: it is searched.
     mode = SEARCH if settings["MODE"] == PRECOMPUTED else settings["MODE"]
     search = open_search(
-        [corpus], table, parts, settings["MAX_KEYWORDS"], settings["MAX_TOKENS"],
-        settings["SPELL_UNKNOWN"], mode,
-    )  # fmt: skip
+        [corpus],
+        table,
+        parts,
+        settings["MAX_KEYWORDS"],
+        settings["MAX_TOKENS"],
+        settings["SPELL_UNKNOWN"],
+        mode,
+    )
     return search, corpus.name
 
 
-def show(retrieval: Retrieval, parts: PartTable, console: Console | None = None) -> None:
+def show(retrieval: Retrieval, parts: PartTable) -> None:
     """Print a table of the signs, and below it what is missing and what was left out."""
-    console = console or Console()
+    console = Console()
     table = Table("sign", "in the text", "found by", "steps", *parts.names)
     for keyword in retrieval.keywords:
         codes = [" ".join(map(str, column)) for column in keyword.tokens.T]

@@ -34,6 +34,7 @@ from soke.data.lmdb_clips import data_file
 from soke.data.poses import is_pose_file, is_pose_name
 from soke.files import checksum
 from soke.parts import FRAME_SIZE
+from soke.retrieval.words import clean
 
 VERSION = 1
 FRAMES, LINES, INDEX, MANIFEST = "frames.f32", "clips.jsonl", "index.npy", "manifest.json"
@@ -146,7 +147,9 @@ class Shard(Sequence[Clip]):
         """The line of a clip: its fields, ``source`` (relative to the root), ``stamp``, ..."""
         files = mapped(self.folder, self.packing)
         start, stop = files.index[index, :2]
-        return json.loads(files.lines[start:stop].tobytes())
+        record = json.loads(files.lines[start:stop].tobytes())
+        # Stores of earlier versions hold texts as they were annotated.
+        return record | {key: clean(record[key]) for key in ("text", "gloss") if key in record}
 
     @property
     def lengths(self) -> np.ndarray:

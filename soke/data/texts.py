@@ -1,4 +1,4 @@
-"""Texts as users give them: cleaned, checked, read from a file."""
+"""Texts as users give them: typed, read from a file, or misread by another tool."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ import unicodedata
 from pathlib import Path
 
 from soke.files import require
+from soke.retrieval.words import clean
 
-#: What the first bytes of a file say about an encoding that is not UTF-8.
+#: The first bytes of a file in an encoding that is not UTF-8.
 _FOREIGN_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 _LINE_ENDS = re.compile(rb"\r\n|\n|\r")
-#: Characters that part words and are not spaces to Python: zero width space, invisible separator,
-#: braille blank and the two Hangul fillers. Joiners and soft hyphens lie within a word.
-_INVISIBLE_SPACES = str.maketrans(dict.fromkeys("\u200b\u2063\u2800\u3164\uffa0", " "))
 
 #: The byte that a character stood for, if UTF-8 was read as Windows-1252 or Latin-1 (a mixture:
 #: five bytes are nothing in Windows-1252).
@@ -41,9 +39,9 @@ _MOJIBAKE = re.compile(
 
 
 def mend_mojibake(text: str) -> str:
-    """The text with UTF-8 that was read as Windows-1252 or Latin-1 put right: "doesnâ€™t".
+    """Repair UTF-8 that was read as Windows-1252 or Latin-1, such as "doesnâ€™t".
 
-    Each damaged place is mended by itself; what may be correct stays as it is.
+    Each damaged place is repaired by itself; what may be correct stays as it is.
     """
     return text if text.isascii() else _MOJIBAKE.sub(_decoded_again, text)
 
@@ -56,17 +54,11 @@ def _decoded_again(match: re.Match[str]) -> str:
     return match[0] if any(unicodedata.category(c) in ("Cc", "Cn", "Co") for c in text) else text
 
 
-def plain_spaces(text: str) -> str:
-    """A text whose invisible separators of words are spaces."""
-    return text.translate(_INVISIBLE_SPACES)
+def typed_text(text: str) -> str:
+    """A typed text that can be signed: cleaned, letters with marks composed, single spaces.
 
-
-def clean_text(text: str) -> str:
-    """A text that can be signed.
-
-    Letters with marks are composed (NFC), control characters and invisible spaces become blanks,
-    runs of blanks one blank. Raises ``ValueError`` for a text that is empty or has no letter and no
-    digit (emoji or punctuation alone), and for one that is not valid Unicode.
+    Raises ``ValueError`` for a text that is empty or has no letter and no digit (emoji or
+    punctuation alone), and for one that is not valid Unicode.
     """
     try:
         text.encode("utf-8")
@@ -75,8 +67,7 @@ def clean_text(text: str) -> str:
             f"the text {text[:40]!r} is not valid Unicode (character {error.start + 1}): give it "
             "in UTF-8"
         ) from None
-    text = "".join(" " if unicodedata.category(c) == "Cc" else c for c in plain_spaces(text))
-    text = " ".join(unicodedata.normalize("NFC", text).replace("\ufeff", "").split())
+    text = " ".join(unicodedata.normalize("NFC", clean(text)).split())
     if not text:
         raise ValueError("the text is empty: there is nothing to sign")
     if not any(character.isalnum() for character in text):
@@ -87,12 +78,12 @@ def clean_text(text: str) -> str:
 
 
 def read_texts(path: str | Path) -> list[str]:
-    """The sentences of a file, one a line, cleaned by `clean_text`.
+    """The sentences of a file, one per line, as `typed_text` returns them.
 
     UTF-8 with or without a byte order mark, any line ends. Blank lines and lines that begin with #
-    are skipped. Raises `soke.files.MissingAssetError` where there is no such file, and
-    ``ValueError`` that names the line for another encoding and for a line that cannot be signed,
-    and when there is no sentence.
+    are skipped. Raises `soke.files.MissingAssetError` if there is no such file, and ``ValueError``
+    if there is no sentence; one that names the line for another encoding and for a line that cannot
+    be signed.
     """
     path = require(path, "The file of texts", "Name a text file with one sentence a line")
     if not path.is_file():
@@ -106,7 +97,7 @@ def read_texts(path: str | Path) -> list[str]:
         if not line.strip() or line.lstrip().startswith(b"#"):
             continue
         try:
-            texts.append(clean_text(_decoded(line)))
+            texts.append(typed_text(_decoded(line)))
         except ValueError as error:
             raise ValueError(f"{path}, line {number}: {error}") from None
     if not texts:

@@ -11,7 +11,7 @@ import torch
 
 from soke.data.corpora import Corpus
 from soke.generator.vocabulary import EOS, PAD, Vocabulary
-from soke.retrieval import KeywordSearch, Retrieval, clean
+from soke.retrieval import KeywordSearch, Retrieval
 from soke.structures import TokenBatch, TokenSample
 
 log = logging.getLogger(__name__)
@@ -34,8 +34,8 @@ class PromptBuilder:
     A source is: the text in a template, per retrieved sign the corpus's keyword prompt and the
     sign's tokens (part by part within a step), ``</s>``, the spoken-language token. Signs that
     would exceed ``max_length`` are left out whole, last first; then the text is cut, which is
-    logged once. Texts are first freed of control characters (`soke.retrieval.clean`); SentencePiece
-    itself brings what is left into Unicode's NFKC form.
+    logged once. Texts and glosses come in clean (`soke.retrieval.clean`); SentencePiece itself
+    brings them into Unicode's NFKC form.
 
     Several ``templates`` are drawn from at random in training, the first one is used elsewhere.
     In training ``hide_text`` is the share of samples whose text becomes ``<mask>`` where signs were
@@ -90,8 +90,9 @@ class PromptBuilder:
 
     def _built(self, sample: TokenSample) -> tuple[list[int], Retrieval, np.ndarray | None]:
         """Source, retrieval, and the motion's tokens [S, P] if there are any."""
-        corpus, text = self.corpora[sample.corpus], clean(sample.text)
-        if not text:
+        corpus = self.corpora[sample.corpus]
+        text = sample.text
+        if not text.strip():
             raise ValueError(f"the clip {sample.name!r} of {corpus.name} has no text: it is empty")
         if corpus.lowercase:
             text = text.lower()
@@ -105,7 +106,7 @@ class PromptBuilder:
         if hidden == TEXT and retrieval.keywords:
             rows = [self.vocabulary.mask_row]
         else:
-            template = self.templates[int(place)].replace(GLOSS_SLOT, clean(sample.gloss))
+            template = self.templates[int(place)].replace(GLOSS_SLOT, sample.gloss)
             rows = self._fitting(template.replace(TEXT_SLOT, text).strip(), sample)
         fitting = 0
         for keyword in retrieval.keywords:

@@ -1,11 +1,14 @@
 """The sign dictionary and the search for signs in a text."""
 
-from soke.retrieval.assembly import open_search
-from soke.retrieval.dictionary import SignDictionary
-from soke.retrieval.manifest import check_origin, check_replaceable, write_dictionary
-from soke.retrieval.report import RetrievalReport
-from soke.retrieval.search import KeywordSearch
-from soke.retrieval.spelling import spell
+from soke.retrieval.dictionary import (
+    SignDictionary,
+    check_origin,
+    check_replaceable,
+    read_manifest,
+    write_dictionary,
+)
+from soke.retrieval.search import KeywordSearch, RetrievalReport, open_search
+from soke.retrieval.word_parts import spell
 from soke.retrieval.words import clean
 from soke.structures import Keyword, Retrieval
 
@@ -19,6 +22,7 @@ __all__ = [
     "check_replaceable",
     "clean",
     "open_search",
+    "read_manifest",
     "spell",
     "write_dictionary",
 ]

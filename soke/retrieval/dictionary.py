@@ -1,4 +1,9 @@
-"""The sign dictionary of one sign language: ``word2code.json``."""
+"""The sign dictionary of one sign language, ``word2code.json``, and where it comes from.
+
+``word2code.json`` keeps the published format, which says nothing of its tokenizer. That is in the
+manifest beside it, ``word2code.manifest.json``. The manifest holds the checksum of its dictionary,
+so that it cannot vouch for another file that was put in its place.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-from soke.files import atomic_path, require
+from soke.files import atomic_path, checksum, require
 from soke.parts import PartTable
-from soke.retrieval.words import cut
+from soke.retrieval.words import clean, cut
 
 log = logging.getLogger(__name__)
 
-#: What helps where dictionary and part table do not go together.
+#: What to do when a dictionary and the part table do not fit together.
 _REMEDY = (
     "If another part table made it, correct PARTS, name the right dictionary with "
     "CORPORA.<name>.dictionary=... or make one with `python -m prepare.build_dictionary --cfg ...`"
@@ -26,31 +31,33 @@ class SignDictionary:
     """Words and the motion tokens of their signs, ``{entry: [n, P]}``.
 
     ``entries`` holds all of them as written, in the order of the file. `find` compares folded
-    words, so that "Straße", "STRAẞE" and "straße" are one; of entries that differ in nothing else
-    the first is found, and a warning names both (``where`` is the file).
+    words, so that "Straße", "STRAẞE" and "straße" are one. Of entries that differ in nothing else
+    the first is found, and a warning names both (``where`` is the file). ``by_words`` holds those
+    that can be found, by their folded words.
     """
 
     def __init__(self, entries: Mapping[str, np.ndarray], where: str = "the dictionary") -> None:
         self.entries = dict(entries)
-        self._by_words: dict[tuple[str, ...], str] = {}
+        self.by_words: dict[tuple[str, ...], str] = {}
         for entry in self.entries:
             words = entry_words(entry)
             if not words:
                 log.warning("%s: entry %r has no letter or digit: no text finds it", where, entry)
                 continue
-            first = self._by_words.setdefault(words, entry)
+            first = self.by_words.setdefault(words, entry)
             if first != entry:
-                log.warning("%s: %r is %r in another case or spelling and is not used",
-                            where, entry, first)  # fmt: skip
+                log.warning(
+                    "%s: %r is %r in another case or spelling and is not used", where, entry, first
+                )
 
     @classmethod
     def load(cls, path: str | Path, parts: PartTable) -> SignDictionary:
         """Read ``entry -> {part name: [tokens]}``.
 
-        Raises `soke.files.MissingAssetError` when there is no such file, and ``ValueError`` that
-        names the file, and where it lies in one, the entry: not JSON, an empty or repeated name,
-        parts that are missing or not in the table, lists of unequal or no length, and tokens that
-        are not whole numbers of the part's codebook.
+        Raises `soke.files.MissingAssetError` if there is no such file, and ``ValueError`` that
+        names the file and the entry at fault: not JSON, an empty or repeated name, parts that are
+        missing or not in the table, lists of unequal or no length, and tokens that are not whole
+        numbers of the part's codebook.
         """
         path = require(
             path,
@@ -87,12 +94,8 @@ class SignDictionary:
         return SignDictionary({**self.entries, **added})
 
     def find(self, word: str) -> str | None:
-        """The entry that says ``word``, as it is written in the file; None if there is none."""
-        return word if word in self.entries else self._by_words.get(entry_words(word))
-
-    def searched(self) -> dict[tuple[str, ...], str]:
-        """The entries that a search can find, by their folded words."""
-        return dict(self._by_words)
+        """The entry that means ``word``, as it is written in the file; None if there is none."""
+        return word if word in self.entries else self.by_words.get(entry_words(word))
 
     def __contains__(self, word: str) -> bool:
         return self.find(word) is not None
@@ -109,12 +112,12 @@ class SignDictionary:
 
 
 def entry_words(entry: str) -> tuple[str, ...]:
-    """The folded words of an entry; two entries with the same ones are one to the search."""
-    return tuple(word.key for word in cut(entry))
+    """The folded words of an entry; the search cannot tell entries with the same ones apart."""
+    return tuple(word.key for word in cut(clean(entry)))
 
 
 def read_json_object(path: Path, what: str) -> dict[str, object]:
-    """A JSON file that holds an object. Raises ``ValueError`` that names file and fault."""
+    """Read a JSON file that holds an object. Raises ``ValueError`` that names file and fault."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
@@ -157,3 +160,112 @@ def _tokens(where: str, codes: object, parts: PartTable) -> np.ndarray:
                 f"{part.codebook_size}"
             )
     return np.stack([np.asarray(codes[name], dtype=np.int64) for name in parts.names], axis=1)
+
+
+def manifest_path(dictionary: str | Path) -> Path:
+    """The manifest of a dictionary file."""
+    return Path(dictionary).with_suffix(".manifest.json")
+
+
+def read_manifest(dictionary: str | Path) -> dict[str, object] | None:
+    """What is known of a dictionary file; None if nothing is, as of a published one.
+
+    Raises ``ValueError`` for a manifest that cannot be understood.
+    """
+    path = manifest_path(dictionary)
+    if not path.exists():
+        return None
+    manifest = read_json_object(path, "manifest of a dictionary")
+    wrong = [key for key in ("dictionary", "tokenizer") if not isinstance(manifest.get(key), str)]
+    if wrong or not isinstance(manifest.get("parts"), list):
+        raise ValueError(f"{path} lacks {wrong or 'parts'}: remove it, or make both files again")
+    return manifest if manifest["dictionary"] == checksum(dictionary) else None
+
+
+def check_origin(dictionary: str | Path, tokenizer: str, parts: PartTable) -> bool:
+    """Whether a dictionary is known to come from the tokenizer with this checksum.
+
+    False if its origin is unknown. Raises ``ValueError`` if it comes from another tokenizer or part
+    table: its tokens would stand for other motions.
+    """
+    manifest = read_manifest(dictionary)
+    if manifest is None:
+        return False
+    other = _other_origin(dictionary, manifest, tokenizer, parts)
+    if other is not None:
+        raise ValueError(
+            f"{other}. Name the dictionary of this tokenizer with CORPORA.<name>.dictionary=..., "
+            "or make it with `python -m prepare.build_dictionary --cfg ...` "
+            "(--replace_dictionary writes over this one)"
+        )
+    return True
+
+
+def _other_origin(
+    dictionary: str | Path, manifest: Mapping[str, object], tokenizer: str, parts: PartTable
+) -> str | None:
+    """How the origin of a dictionary differs from this tokenizer; None if it does not."""
+    if not _table(dictionary, manifest).same_codes(parts):
+        return f"{dictionary} is a dictionary of another part table: {manifest['parts']}"
+    if manifest["tokenizer"] != tokenizer:
+        return (
+            f"{dictionary} is a dictionary of another tokenizer (checksum "
+            f"{manifest['tokenizer'][:12]}, not {tokenizer[:12]})"
+        )
+    return None
+
+
+def _table(dictionary: str | Path, manifest: Mapping[str, object]) -> PartTable:
+    try:
+        return PartTable.from_rows(manifest["parts"])
+    except (TypeError, KeyError, ValueError) as error:
+        raise ValueError(f"{manifest_path(dictionary)}: parts: {error}") from None
+
+
+def check_replaceable(dictionary: str | Path, tokenizer: str, parts: PartTable) -> None:
+    """Raise ``ValueError`` if a dictionary is there that this tokenizer did not make.
+
+    Whoever uses it would lose it. The dictionary of a trial run may always be replaced.
+    """
+    if not Path(dictionary).exists():
+        return
+    manifest = read_manifest(dictionary)
+    if manifest is None:
+        other = f"{dictionary} was not made here (no {manifest_path(dictionary).name} describes it)"
+    elif manifest.get("debug"):
+        return
+    else:
+        other = _other_origin(dictionary, manifest, tokenizer, parts)
+    if other is not None:
+        raise ValueError(
+            f"{other}, so it is kept. Write another file with CORPORA.<name>.dictionary=..., "
+            f"remove {dictionary}, or write over it with --replace_dictionary"
+        )
+
+
+def write_dictionary(
+    path: str | Path,
+    entries: SignDictionary,
+    parts: PartTable,
+    tokenizer: str,
+    metadata: Mapping[str, object] | None = None,
+    replace: bool = False,
+) -> None:
+    """Write a dictionary and its manifest: tokenizer, parts, number of entries, ``metadata``.
+
+    ``tokenizer`` is the checksum of its file. Raises ``ValueError`` if a file of another origin is
+    there, unless ``replace``.
+    """
+    if not replace:
+        check_replaceable(path, tokenizer, parts)
+    entries.save(path, parts)
+    manifest = {
+        "dictionary": checksum(path),
+        "tokenizer": tokenizer,
+        "parts": parts.to_rows(),
+        "entries": len(entries),
+        **(metadata or {}),
+    }
+    with atomic_path(manifest_path(path)) as temporary:
+        content = json.dumps(manifest, indent=1, ensure_ascii=False)
+        temporary.write_text(content, encoding="utf-8")

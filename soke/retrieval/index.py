@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from soke.retrieval.dictionary import SignDictionary
-from soke.retrieval.entry_languages import entry_languages
-from soke.retrieval.languages import Language, language_named
-from soke.retrieval.lemmas import lemmas
-from soke.retrieval.words import Word, fold
+from soke.retrieval.language import Language, entry_languages, language_named
+from soke.retrieval.words import Word, clean, fold
 
 Words = tuple[str, ...]
 
-#: How an entry was found, in the order in which the ways are tried.
-EXACT, VARIANT, LEMMA = "exact", "other spelling", "lemma"
+# How an entry was found, in the order in which the ways are tried.
+EXACT = "exact"
+VARIANT = "other spelling"
+LEMMA = "lemma"
 
 
 class _Table:
@@ -34,7 +34,7 @@ class SignIndex:
     """Finds entries by their words, by other spellings of them, and by their base forms.
 
     ``shared`` are the languages whose texts use the same dictionary: of one with several, only the
-    entries that may be of this language are found (`soke.retrieval.entry_languages`).
+    entries that may be of this language are found (`entry_languages`).
     """
 
     def __init__(
@@ -43,11 +43,12 @@ class SignIndex:
         self.language = language
         others = [language_named(code) for code in dict.fromkeys(shared)]
         self.entries: dict[str, list[Word]] = {}
-        for entry in dictionary.searched().values():
-            words = language.words(entry)
+        for entry in dictionary.by_words.values():
+            words = language.words(clean(entry))
             if len(others) < 2 or language.code in entry_languages(words, others):
                 self.entries[entry] = words
-        self._exact, self._loose = _Table(), _Table()
+        self._exact = _Table()
+        self._loose = _Table()
         for entry, words in self.entries.items():
             self._exact.add(_keys(words), entry)
         if language.spellings:
@@ -131,8 +132,8 @@ class SignIndex:
             word = words[0]
             # A word of a contraction ("do" of "don't") does not stand in the text by itself.
             text = word.text if fold(word.text) == word.key else word.key
-            return [self._looser((base,)) for base in lemmas(text, self.language)]
-        likeliest = [(lemmas(word.key, self.language) or (word.key,))[0] for word in words]
+            return [self._looser((base,)) for base in self.language.lemmas(text)]
+        likeliest = [(self.language.lemmas(word.key) or (word.key,))[0] for word in words]
         return [self._looser(tuple(likeliest))]
 
     def _looser(self, keys: Words) -> Words:

@@ -30,8 +30,10 @@ class PrecomputedSearch:
         max_keywords: int = 3,
         max_tokens: int = 10,
     ) -> None:
-        self.dictionary, self.chosen = dictionary, chosen
-        self.max_keywords, self.max_tokens = max_keywords, max_tokens
+        self.dictionary = dictionary
+        self.chosen = chosen
+        self.max_keywords = max_keywords
+        self.max_tokens = max_tokens
 
     def __call__(self, text: str, name: str | None = None) -> Retrieval:
         if name not in self.chosen:
@@ -55,13 +57,13 @@ class PrecomputedSearch:
 def read_keyword_files(
     folder: str | Path, dictionaries: Mapping[str, SignDictionary]
 ) -> dict[str, dict[str, list[str]]]:
-    """By corpus the words chosen for each clip.
+    """The words chosen for each clip, by corpus.
 
-    The files of a corpus lie in the subfolder of its name; where there is none, the files of
-    ``folder`` itself hold the clips of all such corpora. Their words are checked against the
-    dictionaries of the corpora that read them: a word must be in at least one.
+    The files of a corpus are in the subfolder of its name; without one, the files in ``folder``
+    itself hold the clips of all such corpora. Their words are checked against the dictionaries of
+    the corpora that read them: a word must be in at least one.
 
-    Raises `soke.files.MissingAssetError` where there is no file, and ``ValueError`` that names file
+    Raises `soke.files.MissingAssetError` if there is no file, and ``ValueError`` that names file
     and clip for a wrong type and for words that are in no dictionary.
     """
     folder = Path(folder)
@@ -99,7 +101,10 @@ def _read_folder(folder: Path, users: Sequence[SignDictionary]) -> dict[str, lis
                         f"subfolders of {folder} named as in CORPORA"
                     )
             if chosen.setdefault(name, words) != words:
-                log.warning("%s: the clip %r is in an earlier file with other words, which count",
-                            path, name)  # fmt: skip
+                log.warning(
+                    "%s: the clip %r is in an earlier file with other words, which count",
+                    path,
+                    name,
+                )
     log.info("keywords of %d clips in %s", len(chosen), folder)
     return chosen

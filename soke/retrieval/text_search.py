@@ -8,21 +8,22 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from soke.retrieval.dictionary import SignDictionary
-from soke.retrieval.frequency import zipf
 from soke.retrieval.index import SignIndex
-from soke.retrieval.languages import Language
+from soke.retrieval.language import Language, zipf
 from soke.retrieval.word_parts import SPELLED, WordParts
 from soke.retrieval.words import APOSTROPHES, Word, is_spaceless, join_words
 from soke.structures import Keyword, Retrieval
 
 MULTI_WORD = "multi-word"
-#: Why a sign was left out.
-STOP_WORD, REPEATED, TOO_MANY = "stop word", "repeated", "more signs than are kept"
+# Why a sign was left out.
+STOP_WORD = "stop word"
+REPEATED = "repeated"
+TOO_MANY = "more signs than are kept"
 
 
 @dataclass(frozen=True)
 class _Piece:
-    """A piece of text: its words, and the entries that say it, if there are any."""
+    """A piece of text: its words, and the entries that sign it, if there are any."""
 
     words: tuple[Word, ...]
     entries: tuple[str, ...] = ()
@@ -46,17 +47,17 @@ class _Piece:
 class TextSearch:
     """The signs of a text, by the words of the dictionary of its language.
 
-    A text is cut into words (`soke.retrieval.words.cut`). From left to right the longest entry is
-    taken that matches whole words, by `SignIndex`: as written, in another spelling, by base forms.
-    Then, for a word that has none: a number is looked up by its words and then by its digits, a
-    compound by its parts, and with ``spell_unknown`` any other word by the entries of its letters.
-    Each of these is one keyword. What remains is missing.
+    A clean text is cut into words (`soke.retrieval.words.cut`). From left to right the longest
+    entry is taken that matches whole words, by `SignIndex`: as written, in another spelling, by
+    base forms. For a word without an entry, a number is looked up by its words and then by its
+    digits, a compound by its parts, and with ``spell_unknown`` any other word by the entries of its
+    letters. Each of these is one keyword. What remains is missing.
 
-    Stop words call for no sign, unless the text has nothing else. Of more than ``max_keywords``
-    keywords those stay whose words are the rarest, spelled words last, in the order of the text.
-    Rarity is by ``frequencies`` (folded word -> number, such as counts in the training texts) if
-    given, else by general word lists; a word that they lack is the rarest. ``max_tokens`` are the
-    most steps of one sign.
+    Stop words call for no sign, unless the text has nothing else. If there are more than
+    ``max_keywords`` keywords, those with the rarest words are kept, in the order of the text;
+    spelled words are dropped first. Rarity is by ``frequencies`` (folded word -> number, such as
+    counts in the training texts) if given, otherwise by general word lists; a word that they lack
+    is the rarest. A sign has at most ``max_tokens`` steps.
 
     No text makes it fail: one without words has an empty result.
     """
@@ -71,20 +72,20 @@ class TextSearch:
         shared: Sequence[str] = (),
         frequencies: Mapping[str, float] | None = None,
     ) -> None:
-        self.dictionary, self.language = dictionary, language
-        self.max_keywords, self.max_tokens = max_keywords, max_tokens
+        self.dictionary = dictionary
+        self.language = language
+        self.max_keywords = max_keywords
+        self.max_tokens = max_tokens
         self.frequencies = frequencies
         self.index = SignIndex(dictionary, language, shared)
         self.parts = WordParts(self.index, spell_unknown)
 
     def __call__(self, text: str, name: str | None = None) -> Retrieval:
         content, stop_words = self._pieces(self.language.words(text))
-        if not content:
-            content, stop_words = stop_words, []
-        dropped = [(piece.text, STOP_WORD) for piece in stop_words if piece.entries]
+        dropped = [(piece.text, STOP_WORD) for piece in stop_words if piece.entries and content]
         found: dict[tuple[str, ...], _Piece] = {}
         missing: list[str] = []
-        for piece in map(self._completed, content):
+        for piece in map(self._completed, content or stop_words):
             if not piece.entries:
                 missing.append(piece.text)
             elif piece.entries in found:
@@ -111,7 +112,8 @@ class TextSearch:
         while at < len(words):
             piece = self._piece(words, at)
             at += len(piece.words)
-            first, is_stop = piece.words[0], piece.key in self.language.stop_words
+            first = piece.words[0]
+            is_stop = piece.key in self.language.stop_words
             in_run = not (is_stop or piece.entries) and is_spaceless(first.key)
             if run and not (in_run and first.gap == ""):
                 content.append(_Piece(tuple(run)))
@@ -125,7 +127,7 @@ class TextSearch:
         return content, stop_words
 
     def _piece(self, words: Sequence[Word], at: int) -> _Piece:
-        """The longest entry that begins here, or else a stop word, or else one word."""
+        """The longest entry that begins here, otherwise a stop word, otherwise one word."""
         match = self.index.longest_match(words, at)
         if match is not None:
             size, entry, how = match
@@ -137,7 +139,7 @@ class TextSearch:
         return _Piece((words[at],))
 
     def _completed(self, piece: _Piece) -> _Piece:
-        """A piece without an entry with those of its parts, where all of them have one."""
+        """A piece without an entry, with those of its parts if all of them have one."""
         key = piece.words[0].key
         if piece.entries or len(piece.words) > 1 or is_spaceless(key):
             return piece

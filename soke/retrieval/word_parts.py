@@ -1,17 +1,24 @@
-"""Saying a word that has no entry by several entries: numbers, compounds, letters."""
+"""Signs for a word that has no entry, by several entries: numbers, compounds, letters."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Container, Sequence
 from functools import cached_property
 
 from soke.retrieval.index import SignIndex
-from soke.retrieval.lemmas import may_be_compound
-from soke.retrieval.numbers import LONGEST_DIGITS, LONGEST_NUMBER, whole_numbers
-from soke.retrieval.spelling import LONGEST_WORD, spell, split_compound
+from soke.retrieval.language import LONGEST_WORD, whole_numbers
 
-#: How the entries were found.
-COMPOUND, NUMBER, SPELLED = "compound", "number", "spelled"
-#: Words whose entries are kept for the next time.
+# How the entries were found.
+COMPOUND = "compound"
+NUMBER = "number"
+SPELLED = "spelled"
+#: Numbers with more digits are no quantity: they are read digit by digit.
+_LONGEST_NUMBER = 9
+#: Numbers with more characters are not retrieved at all.
+_LONGEST_DIGITS = 20
+#: A part of a compound has at least this many letters.
+_SHORTEST_PART = 3
+#: The entries of this many words are kept for the next time.
 _REMEMBERED = 1 << 16
 
 
@@ -19,7 +26,9 @@ class WordParts:
     """Finds the entries of one folded word part by part; with ``spell_unknown`` also by letters."""
 
     def __init__(self, index: SignIndex, spell_unknown: bool) -> None:
-        self.index, self.language, self.spell_unknown = index, index.language, spell_unknown
+        self.index = index
+        self.language = index.language
+        self.spell_unknown = spell_unknown
         self._found: dict[str, tuple[list[str], str]] = {}
 
     def find(self, key: str) -> tuple[list[str], str]:
@@ -32,18 +41,18 @@ class WordParts:
 
     def _find(self, key: str) -> tuple[list[str], str]:
         if not any(map(str.isalpha, key)):
-            found, how = self._number(key), NUMBER
+            found = self._number(key), NUMBER
         elif key in self._number_keys:
-            found, how = self._split(key), NUMBER
+            found = self._split(key), NUMBER
         else:
-            found, how = self._compound(key), COMPOUND
-        if not found and self.spell_unknown and len(key) <= LONGEST_WORD:
-            found, how = self._spelled(key), SPELLED
-        return found, how
+            found = self._compound(key), COMPOUND
+        if not found[0] and self.spell_unknown and len(key) <= LONGEST_WORD:
+            found = self._spelled(key), SPELLED
+        return found
 
     def _number(self, written: str) -> list[str]:
         """Entries of a number such as 12, 1,500 or 7.5."""
-        if not written[0].isdecimal() or len(written) > LONGEST_DIGITS:
+        if not written[0].isdecimal() or len(written) > _LONGEST_DIGITS:
             return []
         entries: list[str] = []
         for digits in whole_numbers(written, self.language.thousands):
@@ -58,7 +67,7 @@ class WordParts:
         entry = self.index.find(digits)
         if entry is not None:
             return [entry]
-        if len(digits) > LONGEST_NUMBER or (len(digits) > 1 and int(digits[0]) == 0):
+        if len(digits) > _LONGEST_NUMBER or (len(digits) > 1 and int(digits[0]) == 0):
             return []
         return self._number_words(int(digits))
 
@@ -71,7 +80,8 @@ class WordParts:
         if self.language.number_words is None:
             return []
         words = self.language.words(self.language.number_words(number))
-        entries, at = [], 0
+        entries: list[str] = []
+        at = 0
         while at < len(words):
             size, found, _ = self.index.longest_match(words, at) or (1, None, "")
             if found is not None:
@@ -87,7 +97,7 @@ class WordParts:
     def _number_keys(self) -> frozenset[str]:
         """Numbers that are written as one compound, such as einundzwanzig.
 
-        The word list knows them as adjectives, which are else not taken apart.
+        The word list knows them as adjectives, which are otherwise not taken apart.
         """
         if not self.language.links or self.language.number_words is None:
             return frozenset()
@@ -95,15 +105,70 @@ class WordParts:
 
     def _compound(self, key: str) -> list[str]:
         parts = self._split(key)
-        return parts if parts and may_be_compound(key, self.language) else []
+        return parts if parts and self.language.may_be_compound(key) else []
 
     def _split(self, key: str) -> list[str]:
         if not self.language.links or not key.isalpha():
             return []
-        find, find_last = self.index.find, self.index.find_inflected
-        return split_compound(key, self.language.links, find, find_last) or []
+        index = self.index
+        return split_compound(key, self.language.links, index.find, index.find_inflected) or []
 
     def _spelled(self, key: str) -> list[str]:
         letters = self.index.letters
         units = spell(key, letters) or spell(self.language.loose(key), letters) or []
         return [letters[unit] for unit in units]
+
+
+def spell(word: str, entries: Container[str], longest: int = 3) -> list[str] | None:
+    """Cut ``word`` into entries, longest first; None if some letter has no entry.
+
+    With the entries c, h, ch: "chic" is ["ch", ...] and not ["c", "h", ...].
+    """
+    found: list[str] = []
+    at = 0
+    while at < len(word):
+        for size in range(min(longest, len(word) - at), 0, -1):
+            if word[at : at + size] in entries:
+                found.append(word[at : at + size])
+                at += size
+                break
+        else:
+            return None
+    return found
+
+
+def split_compound(
+    word: str,
+    links: Sequence[str],
+    find: Callable[[str], str | None],
+    find_last: Callable[[str], str | None] | None = None,
+) -> list[str] | None:
+    """Cut ``word`` into two or more entries of three letters or more, joined by ``links``.
+
+    All of it has to be covered. The longest first part is tried first, and shorter ones if the rest
+    cannot be covered then. ``find`` gives the entry of a part, or None; the last part may be
+    inflected and is looked up with ``find_last``. None if the word cannot be cut.
+    """
+    if len(word) > LONGEST_WORD:
+        return None
+    hopeless: set[int] = set()
+
+    def rest(at: int) -> list[str] | None:
+        if at in hopeless:
+            return None
+        last = (find_last or find)(word[at:]) if at and len(word) - at >= _SHORTEST_PART else None
+        if last is not None:
+            return [last]
+        for end in range(len(word) - _SHORTEST_PART, at + _SHORTEST_PART - 1, -1):
+            part = find(word[at:end])
+            if part is None:
+                continue
+            for link in links:
+                if word.startswith(link, end):
+                    following = rest(end + len(link))
+                    if following is not None:
+                        return [part, *following]
+        hopeless.add(at)
+        return None
+
+    return rest(0)

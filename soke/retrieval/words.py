@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from soke.data.texts import plain_spaces
-
+#: Characters that part words and are not spaces to Python: zero width space, invisible separator,
+#: braille blank and the two Hangul fillers. Joiners and soft hyphens lie within a word.
+_INVISIBLE_SPACES = str.maketrans(dict.fromkeys("\u200b\u2063\u2800\u3164\uffa0", " "))
 #: Characters that join emoji or the letters of some scripts; other invisible ones are dropped.
 _JOINERS = "\u200c\u200d"
 #: Scripts that are written without spaces: each character is a word of its own, and entries are
@@ -20,9 +21,10 @@ _SPACELESS = (
 )
 #: Vowel signs and accents, which the regular expressions of Python do not count to the letters.
 _MARKS = "".join(
-    character for code in range(0x300, 0x10000)
-    if unicodedata.category(character := chr(code)).startswith("M")
-)  # fmt: skip
+    character
+    for character in map(chr, range(0x300, 0x10000))
+    if unicodedata.category(character).startswith("M")
+)
 _LETTER = rf"[^\W_{_SPACELESS}]"
 _WORD = re.compile(
     rf"\d+(?:[.,]\d+)*(?!{_LETTER})"  # 12 or 1,500, but not the 4 of 4th
@@ -38,8 +40,8 @@ _BETWEEN = re.compile(rf"[\s\-\u2010\u2011{APOSTROPHES}]*\Z")
 class Word(NamedTuple):
     """A word of a text.
 
-    ``text`` is how it stands there, ``key`` how it is compared, ``gap`` what parts it from the word
-    before it: spaces, hyphens and apostrophes, or None for anything else.
+    ``text`` is how it stands there, ``key`` how it is compared, ``gap`` what separates it from the
+    word before it: spaces, hyphens and apostrophes, or None for anything else.
     """
 
     text: str
@@ -48,12 +50,14 @@ class Word(NamedTuple):
 
 
 def clean(text: str) -> str:
-    """Without control characters, invisible characters and halves of surrogate pairs.
+    """A text without control characters, invisible characters and halves of surrogate pairs.
 
-    Line ends, tabs and zero width spaces become spaces; spaces at both ends are cut off.
+    Line ends, tabs and zero width spaces become spaces; spaces at both ends are cut off. Every text
+    is cleaned once, on its way in: an annotation when it is listed, a typed text when it is given.
+    Cleaning it again changes nothing.
     """
-    text = plain_spaces(text)
-    if text.isprintable():  # then none of them is there
+    text = text.translate(_INVISIBLE_SPACES)
+    if text.isprintable():  # there is nothing else to clean
         return text.strip()
     kept = []
     for character in text:
@@ -77,12 +81,13 @@ def fold(text: str) -> str:
 
 
 def cut(text: str) -> list[Word]:
-    """The words of a text: runs of letters and digits, numbers, single Chinese characters.
+    """The words of a clean text: runs of letters and digits, numbers, single Chinese characters.
 
     Never part of a run: "yourself" is one word and has no "elf" in it.
     """
-    text = unicodedata.normalize("NFKC", clean(text))
-    words, end = [], 0
+    text = unicodedata.normalize("NFKC", text)
+    words: list[Word] = []
+    end = 0
     for match in _WORD.finditer(text):
         near = bool(words) and _BETWEEN.match(text, end, match.start()) is not None
         gap = text[end : match.start()] if near else None

@@ -4,8 +4,7 @@ import pytest
 
 from soke.data.corpora import Corpus
 from soke.retrieval import KeywordSearch, open_search
-from soke.retrieval.entry_languages import entry_languages
-from soke.retrieval.languages import language_named
+from soke.retrieval.language import entry_languages, language_named
 from tests.helpers import CORPORA
 from tests.retrieval.dictionaries import PARTS, SHARED, dictionary, found
 

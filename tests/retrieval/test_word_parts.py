@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from soke.retrieval import spell
-from soke.retrieval.numbers import chinese_words, whole_numbers
-from soke.retrieval.spelling import split_compound
+from soke.retrieval.language import chinese_words, whole_numbers
+from soke.retrieval.word_parts import split_compound
 
 LINKS = ("", "s", "es", "n", "en", "er")
 

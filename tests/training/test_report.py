@@ -160,7 +160,7 @@ def test_a_training_reports_what_it_is(tmp_path, clips, caplog):  # noqa: F811
     assert "parameters: embeddings" in text and "memory of a process" in text
     assert "a step: 9 clips (3 x 1 processes x 3 batches)" in text and "1 steps an epoch" in text
     assert "padding: " in text
-    retrieved = [r.getMessage() for r in caplog.records if r.name == "soke.retrieval.report"]
+    retrieved = [r.getMessage() for r in caplog.records if r.name == "soke.retrieval.search"]
     assert len(retrieved) == 1 and "9 texts" in retrieved[0]
     assert trainer.callback_metrics["train/tokens_per_second"] > 0
 

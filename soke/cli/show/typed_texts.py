@@ -14,7 +14,7 @@ from soke import assemble as build
 from soke.cli.show.output import Output
 from soke.data.corpora import corpus_of_language
 from soke.data.motion_files import SignedText
-from soke.data.texts import clean_text
+from soke.data.texts import typed_text
 from soke.data.tokens import write_tokens
 from soke.signer import Signer, build_signer
 from soke.visualization.clip_video import listed
@@ -40,7 +40,7 @@ def render_texts(
             f"name the text's language with --lang: {[c.language for c in corpora.values()]}"
         )
     corpus_of_language(language, list(corpora.values()))
-    texts = [clean_text(text) for text in texts]  # before the models are loaded
+    texts = [typed_text(text) for text in texts]  # before the models are loaded
     signer = build_signer(config)
     folder = output.folder / "text"
     written: list[Path] = []

@@ -35,6 +35,7 @@ from soke.data.poses import is_pose_file, is_pose_name, read_poses
 from soke.data.texts import mend_mojibake
 from soke.files import MissingAssetError
 from soke.parts import FRAME_SIZE
+from soke.retrieval.words import clean
 
 logger = logging.getLogger(__name__)
 
@@ -186,12 +187,12 @@ def _clip(
     return Clip(
         name=entry.name,
         corpus=corpus,
-        text=entry.text,
+        text=clean(entry.text),
         split=split,
         poses=poses,
         fps=entry.fps,
         target_fps=fps,
-        gloss=entry.gloss,
+        gloss=clean(entry.gloss),
         signer=entry.signer,
         num_frames=entry.num_frames,
         any_tool=row.own,

@@ -23,6 +23,7 @@ from soke.data.listing.entries import NO_TEXT, DataFault, check_fields, checked_
 from soke.data.motion.hands import ANY_HANDS, Hands
 from soke.data.poses import frame_files, is_pose_file, read_poses
 from soke.files import require
+from soke.retrieval.words import clean
 
 INCOMPLETE = "fewer than half of the frames"  # why a sign is left out, beside other reasons
 
@@ -85,8 +86,9 @@ def _isolated_sign(
         raise DataFault(f"{where}: start and end have to be numbers, found {start}, {end}")
     numbers = (math.ceil(start), math.floor(end))
     name = checked_name(name, where)
+    label = clean(label)
     names = [name]
-    if not label.strip():
+    if not label:
         raise DataFault(f"{where}: {name!r} has no label", NO_TEXT)
     if video_file:
         video = PurePosixPath(checked_name(video_file, where))
