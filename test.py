@@ -1,4 +1,4 @@
-"""Evaluate a trained run, or saved predictions (`soke.cli.test`)."""
+"""Evaluate a trained run, or saved predictions: the command `soke test`."""
 
 from soke.cli.main import run_verb
 from soke.cli.test import main

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from soke.assemble.evaluation import TASKS
+from soke.cli import test as evaluate
 from soke.cli.main import COMMANDS
 from soke.cli.show import command as show
 from soke.cli.show.test_clips import CHOICES
@@ -60,9 +62,10 @@ def test_verbs_keep_their_form(verb):
     assert "--nodebug" in result.stdout and "KEY=VALUE" in result.stdout
 
 
-def test_choices_of_show_are_those_of_their_owners():
+def test_choices_are_those_of_their_owners():
+    assert tuple(sorted(TASKS)) == evaluate.NAMES
     assert show.CHOICES == CHOICES
-    assert show.HANDS == CONVENTIONS
+    assert show.HANDS == CONVENTIONS == evaluate.HANDS
     assert tuple(VIEWS) == show.VIEWS and show.VIEWS[0] == Look().view
     assert tuple(sorted(FORMATS)) == show.FORMATS
     assert {name: row.about for name, row in EXPORTS.items()} == show.EXPORTS

@@ -6,11 +6,11 @@ import argparse
 from functools import partial
 from pathlib import Path
 
-from soke import assemble as build
-from soke.assemble.evaluation import TASKS, run_task, saved_predictions
 from soke.config import parse_command_line
-from soke.data.motion.hands import CONVENTIONS
 
+# Spelled out here, so that --help imports nothing heavy. Tests compare them with their owners.
+HANDS = ("auto", "flat", "relative")
+NAMES = ("m2t", "reconstruction", "t2m")
 #: Stages of training and the task that belongs to each; t2m belongs to the others.
 _TASKS = {"vae": "reconstruction", "m2t": "m2t"}
 
@@ -18,7 +18,7 @@ _TASKS = {"vae": "reconstruction", "m2t": "m2t"}
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--task",
-        choices=sorted(TASKS),
+        choices=NAMES,
         help="t2m: text to motion; m2t: signing to text; reconstruction: poses through the "
         "tokenizer. Without it, the one that belongs to TRAIN.STAGE",
     )
@@ -33,7 +33,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--partial", action="store_true", help="with --predictions: some clips may have none"
     )
     parser.add_argument(
-        "--hands", choices=CONVENTIONS, default="auto", help="those of motion files in DIR"
+        "--hands", choices=HANDS, default="auto", help="those of motion files in DIR"
     )
 
 
@@ -44,7 +44,10 @@ def main() -> None:
         raise ValueError("--partial and --hands require --predictions DIR")
     if options.predictions and options.task not in (None, "t2m"):
         raise ValueError(f"--predictions are scored by the task t2m, not by {options.task}")
-    build.prepare_process(config)
+    from soke.assemble import prepare_process
+    from soke.assemble.evaluation import TASKS, run_task, saved_predictions
+
+    prepare_process(config)
     task = TASKS[options.task or _TASKS.get(config.TRAIN.STAGE, "t2m")]
     if options.predictions:
         task = partial(
