@@ -1,8 +1,8 @@
-"""What all printed tables share: width, style, formats of numbers."""
+"""What all printed tables share: width and style."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,7 +12,7 @@ WIDTH = 100  # letters per line
 
 
 def new_table(
-    title: str, names: Sequence[str], values: Sequence[str], notes: Sequence[str] = ()
+    title: str, names: Iterable[str], values: Iterable[str], notes: Iterable[str] = ()
 ) -> Table:
     """An empty table with columns of words, of numbers, and of words again."""
     from rich import box
@@ -37,20 +37,3 @@ def show(items: Iterable[Table | str]) -> None:
     console = Console(width=WIDTH, markup=False, highlight=False, emoji=False)
     for item in items:
         console.print(item)
-
-
-def whole(value: float | None) -> str:
-    """A number without decimals; "?" for None or nan, which stand for an unknown value."""
-    return _known(value, "{:,.0f}")
-
-
-def decimal(value: float | None) -> str:
-    return _known(value, "{:,.1f}")
-
-
-def percent(value: float | None) -> str:
-    return _known(value, "{:.1%}")
-
-
-def _known(value: float | None, format: str) -> str:
-    return "?" if value is None or value != value else format.format(value)

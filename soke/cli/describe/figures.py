@@ -20,7 +20,6 @@ from soke.cli.charts import (
 )
 from soke.cli.describe.counting import Row, Section, unit, words
 from soke.cli.describe.description import Description
-from soke.cli.tables import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -66,7 +65,10 @@ def draw_lengths(figure: Figure, description: Description) -> None:
     longest = int(max([description.limits.maximum, *known]))
     for section, row in zip(description.sections, description.rows["lengths"]):
         axes = grid[sets.index(row["data_set"]), splits.index(row["split"])]
-        outside = f"stretched {percent(row['stretched'])}, squeezed {percent(row['squeezed'])}"
+        outside = ", ".join(
+            f"{key} ?" if row[key] is None else f"{key} {row[key]:.1%}"
+            for key in ("stretched", "squeezed")
+        )
         name = f"{row['data_set']} {row['split']}"
         axes.set_title(f"{name}: {row['clips']:,} clips, {row['fps']:g} frames/s\n{outside}")
         _draw_clips(axes, section, description, longest)

@@ -2,174 +2,142 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
-from operator import getitem
-from typing import Any
 
 from rich.table import Table
 
-from soke.cli.describe.counting import Row
+from soke.cli.describe.counting import Row, ratio
 from soke.cli.describe.description import Description
-from soke.cli.tables import decimal, new_table, percent, whole
-
-#: A column: where its value is in a row ("" is the row itself), its heading, its format.
-Column = tuple[str, str, Callable[[Any], str]]
+from soke.cli.tables import new_table
 
 
 @dataclass(frozen=True)
 class Layout:
+    """What a table shows of its rows.
+
+    ``names`` and ``notes`` are the columns of words, first and last; ``values`` those of numbers,
+    each "key" or "key:format". A key "length.median" leads into a row within the row.
+    """
+
     title: str
-    names: tuple[str, ...]  # keys of the columns of words, which come first
-    values: tuple[Column, ...]
-    notes: tuple[Column, ...] = ()  # columns of words that come last
+    names: str
+    values: str
+    notes: str = ""
+
+
+WHOLE = ",.0f"
+TABLES = {
+    "lengths": Layout(
+        "Clip lengths in frames; stretched to {limits.minimum}, squeezed to {limits.maximum}",
+        "data_set split",
+        "clips hours:.2f least median mean p95 greatest stretched:.1% squeezed:.1%",
+    ),
+    "entries": Layout(
+        "Entries of the annotations", "data_set split poses_from", "entries kept", "left_out"
+    ),
+    "frames": Layout(
+        "Frames of the clips that are kept: on disk - thinned - cut - squeezed + repeated = used",
+        "data_set split",
+        "native frame_rate cut squeezed repeated used missing clips_with_gaps",
+    ),
+    "texts": Layout(
+        "Texts and their lengths",
+        "data_set split language unit",
+        "texts distinct length.median length.mean:,.1f length.greatest characters.mean:,.1f",
+    ),
+    "annotations": Layout(
+        "Glosses, signers and frames, by the annotations",
+        "data_set split",
+        "with_gloss gloss_types signers annotated_frames.mean:,.1f",
+    ),
+    "vocabulary": Layout(
+        "Vocabulary of the split {training!r}", "language unit", "types tokens hapax:.1%"
+    ),
+    "unseen": Layout(
+        "What the split {training!r} lacks",
+        "language split unit",
+        "types unseen_types:.1% tokens unseen_tokens:.1%",
+    ),
+    "pieces": Layout(
+        "Texts in pieces of the generator",
+        "language split",
+        "texts pieces unknown:.1% texts_with_unknown:.1% longest",
+    ),
+    "tokens": Layout(
+        "Token usage",
+        "data_set part",
+        "clips_with_tokens:s steps codes in_use share:.1% perplexity:,.1f",
+    ),
+}
+#: Headings of columns that are not named like their key.
+HEADINGS = {
+    "p95": "95 %",
+    "native": "on disk",
+    "frame_rate": "thinned",
+    "length.median": "median",
+    "length.mean": "mean",
+    "length.greatest": "greatest",
+    "characters.mean": "characters (mean)",
+    "with_gloss": "clips with gloss",
+    "gloss_types": "different glosses",
+    "annotated_frames.mean": "frames (mean)",
+    "hapax": "types that occur once",
+    "unseen_types": "unseen",
+    "unseen_tokens": "unseen",
+    "longest": "longest text",
+}
 
 
 def all_tables(description: Description) -> list[Table]:
     """Every table that has rows."""
-    rows = dict(description.rows)
-    rows["annotations"] = [row for row in rows["texts"] if _is_annotated(row)]
+    rows = _with_derived(description.rows)
+    return [
+        _table(layout, rows[subject], description)
+        for subject, layout in TABLES.items()
+        if rows[subject]
+    ]
+
+
+def _with_derived(rows: dict[str, list[Row]]) -> dict[str, list[Row]]:
+    """The rows, with the values and tables that are worked out from others."""
+    rows = {subject: [dict(row) for row in some] for subject, some in rows.items()}
+    for row in rows["lengths"]:
+        row["hours"] = None if row["seconds"] is None else row["seconds"] / 3600
+    for row in rows["entries"]:
+        dropped = sorted(row["dropped"].items(), key=lambda pair: -pair[1])
+        row["left_out"] = "; ".join(f"{reason}: {count:,}" for reason, count in dropped) or "none"
+    for row in rows["tokens"]:
+        row["clips_with_tokens"] = f"{row['with_tokens']:,} of {row['clips']:,}"
+        row["share"] = ratio(row["in_use"], row["codes"])
+    rows["annotations"] = [
+        row
+        for row in rows["texts"]
+        if row["with_gloss"] or row["signers"] or row["annotated_frames"]["mean"] is not None
+    ]
     rows["unseen"] = [row | other for row in rows["vocabulary"] for other in row["held_out"]]
-    tables = []
-    for subject, layout in TABLES.items():
-        columns = (*layout.values, *layout.notes)
-        title = layout.title.format(limits=description.limits, training=description.training)
-        headings = [
-            tuple(heading for _, heading, _ in part) for part in (layout.values, layout.notes)
-        ]
-        table = new_table(title, [name.replace("_", " ") for name in layout.names], *headings)
-        for row in rows[subject]:
-            names = [row[name] for name in layout.names]
-            table.add_row(*names, *(format(_value(row, key)) for key, _, format in columns))
-        if rows[subject]:
-            tables.append(table)
-    return tables
+    return rows
 
 
-def _value(row: Row, key: str) -> Any:
-    return reduce(getitem, key.split("."), row) if key else row
+def _table(layout: Layout, rows: Sequence[Row], description: Description) -> Table:
+    names = layout.names.split()
+    notes = layout.notes.split()
+    values = [column.partition(":") for column in layout.values.split()]
+    title = layout.title.format(limits=description.limits, training=description.training)
+    keys = [key for key, _, _ in values]
+    table = new_table(title, *(map(_heading, some) for some in (names, keys, notes)))
+    for row in rows:
+        numbers = [_number(row, key, form or WHOLE) for key, _, form in values]
+        table.add_row(*(row[key] for key in names), *numbers, *(row[key] for key in notes))
+    return table
 
 
-def _is_annotated(row: Row) -> bool:
-    return bool(row["with_gloss"] or row["signers"] or row["annotated_frames"]["mean"] is not None)
+def _heading(key: str) -> str:
+    return HEADINGS.get(key, key.replace("_", " "))
 
 
-def _hours(seconds: float | None) -> str:
-    return "?" if seconds is None else f"{seconds / 3600:.2f}"
-
-
-def _reasons(dropped: Mapping[str, int]) -> str:
-    ordered = sorted(dropped.items(), key=lambda pair: -pair[1])
-    return "; ".join(f"{reason}: {count:,}" for reason, count in ordered) or "none"
-
-
-def _coverage(row: Row) -> str:
-    return f"{row['with_tokens']:,} of {row['clips']:,}"
-
-
-def _share_in_use(row: Row) -> str:
-    return percent(row["in_use"] / row["codes"])
-
-
-TABLES = {
-    "lengths": Layout(
-        "Clip lengths in frames; stretched to {limits.minimum}, squeezed to {limits.maximum}",
-        ("data_set", "split"),
-        (
-            ("clips", "clips", whole),
-            ("seconds", "hours", _hours),
-            ("least", "least", whole),
-            ("median", "median", whole),
-            ("mean", "mean", whole),
-            ("p95", "95 %", whole),
-            ("greatest", "greatest", whole),
-            ("stretched", "stretched", percent),
-            ("squeezed", "squeezed", percent),
-        ),
-    ),
-    "entries": Layout(
-        "Entries of the annotations",
-        ("data_set", "split", "poses_from"),
-        (("entries", "entries", whole), ("kept", "kept", whole)),
-        (("dropped", "left out", _reasons),),
-    ),
-    "frames": Layout(
-        "Frames of the clips that are kept: on disk - thinned - cut - squeezed + repeated = used",
-        ("data_set", "split"),
-        (
-            ("native", "on disk", whole),
-            ("frame_rate", "thinned", whole),
-            ("cut", "cut", whole),
-            ("squeezed", "squeezed", whole),
-            ("repeated", "repeated", whole),
-            ("used", "used", whole),
-            ("missing", "missing", whole),
-            ("clips_with_gaps", "clips with gaps", whole),
-        ),
-    ),
-    "texts": Layout(
-        "Texts and their lengths",
-        ("data_set", "split", "language", "unit"),
-        (
-            ("texts", "texts", whole),
-            ("distinct", "distinct", whole),
-            ("length.median", "median", whole),
-            ("length.mean", "mean", decimal),
-            ("length.greatest", "greatest", whole),
-            ("characters.mean", "characters (mean)", decimal),
-        ),
-    ),
-    "annotations": Layout(
-        "Glosses, signers and frames, by the annotations",
-        ("data_set", "split"),
-        (
-            ("with_gloss", "clips with gloss", whole),
-            ("gloss_types", "different glosses", whole),
-            ("signers", "signers", whole),
-            ("annotated_frames.mean", "frames (mean)", decimal),
-        ),
-    ),
-    "vocabulary": Layout(
-        "Vocabulary of the split {training!r}",
-        ("language", "unit"),
-        (
-            ("types", "types", whole),
-            ("tokens", "tokens", whole),
-            ("hapax", "types that occur once", percent),
-        ),
-    ),
-    "unseen": Layout(
-        "What the split {training!r} lacks",
-        ("language", "split", "unit"),
-        (
-            ("types", "types", whole),
-            ("unseen_types", "unseen", percent),
-            ("tokens", "tokens", whole),
-            ("unseen_tokens", "unseen", percent),
-        ),
-    ),
-    "pieces": Layout(
-        "Texts in pieces of the generator",
-        ("language", "split"),
-        (
-            ("texts", "texts", whole),
-            ("pieces", "pieces", whole),
-            ("unknown", "unknown", percent),
-            ("texts_with_unknown", "texts with unknown", percent),
-            ("longest", "longest text", whole),
-        ),
-    ),
-    "tokens": Layout(
-        "Token usage",
-        ("data_set", "part"),
-        (
-            ("", "clips with tokens", _coverage),
-            ("steps", "steps", whole),
-            ("codes", "codes", whole),
-            ("in_use", "in use", whole),
-            ("", "share", _share_in_use),
-            ("perplexity", "perplexity", decimal),
-        ),
-    ),
-}
+def _number(row: Row, key: str, form: str) -> str:
+    value = row
+    for step in key.split("."):
+        value = value[step]
+    return "?" if value is None else format(value, form)

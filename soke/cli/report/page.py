@@ -19,31 +19,11 @@ from soke.metrics.aggregate import TOTAL
 _FOLDER = Path(__file__).parent
 #: Scores whose distributions are shown, if the clips have them.
 _DISTRIBUTIONS = (
-    "DTW_PA_JPE_body",
-    "DTW_PA_JPE_hands",
-    "DTW_JPE_body",
-    "DTW_JPE_hands",
-    "length_ratio",
-    "text_rouge_l",
-)
-_FACTS = (
-    "split",
-    "body",
-    "seed",
-    "commit",
-    "checkpoint",
-    "checkpoint_sha256",
-    "tokenizer",
-    "tokenizer_sha256",
-)
+    "DTW_PA_JPE_body DTW_PA_JPE_hands DTW_JPE_body DTW_JPE_hands length_ratio text_rouge_l"
+).split()
+_FACTS = "split body seed commit checkpoint checkpoint_sha256 tokenizer tokenizer_sha256".split()
 #: Columns of the table of clips that a clip's card shows: numbers, and texts made of its motion.
-_NUMBERS = (
-    "DTW_JPE_body",
-    "DTW_JPE_hands",
-    "DTW_PA_JPE_body",
-    "DTW_PA_JPE_hands",
-    "length_ratio",
-)
+_NUMBERS = "DTW_JPE_body DTW_JPE_hands DTW_PA_JPE_body DTW_PA_JPE_hands length_ratio".split()
 _READINGS = {"translation": "translated back", "read": "signs read back"}
 
 
