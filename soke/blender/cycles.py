@@ -1,7 +1,7 @@
-"""A renderer that hands meshes to Blender's Cycles in another process.
+"""A renderer that passes meshes to Blender's Cycles in another process.
 
-It keeps the promise of `soke.visualization.Renderer`, so that cameras, panels, titles and captions
-are those of every other renderer.
+It implements `soke.visualization.Renderer`, so cameras, panels, titles and captions are the same as
+with the built-in renderer.
 """
 
 from __future__ import annotations
@@ -26,11 +26,12 @@ WORKER = Path(__file__).with_name("worker.py")
 
 
 class BlenderRenderer:
-    """Draws a mesh with ``faces`` [F, 3] by path tracing, in an environment that `set_up` made.
+    """Draws a mesh with ``faces`` [F, 3] by path tracing, in an environment made by `set_up`.
 
-    ``samples`` are taken a pixel, and denoised. ``threads`` limits the cores. To be used as a
-    context manager: Blender runs until it ends. Raises `soke.files.MissingAssetError` without an
-    environment and `BlenderError` when Blender does not start or stops.
+    ``samples`` is the number of samples per pixel; the result is denoised. ``threads`` limits the
+    cores. Use it as a context manager: Blender runs until the end of the block. Raises
+    `soke.files.MissingAssetError` without an environment, `BlenderError` if Blender does not start
+    or stops, and ``ValueError`` for faces of another shape or less than one sample.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class BlenderRenderer:
         (self._folder / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
         self._log = (self._folder / "blender.log").open("w+", encoding="utf-8", errors="replace")
         self._process = subprocess.Popen(
-            # -I: what the caller's environment adds to Python's path is not for Blender's Python.
+            # -I: Blender's Python must not see the caller's PYTHONPATH.
             [str(python.absolute()), "-I", str(WORKER), str(self._folder / "settings.json")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -76,9 +77,9 @@ class BlenderRenderer:
     def render(self, vertices: np.ndarray, camera: Camera, colors: np.ndarray) -> Frame:
         """Draw ``vertices`` ``[V, 3]`` (metres) in ``colors`` ``[V, 3]`` (sRGB, 0 to 1).
 
-        Returns ``[camera.height, camera.width, 3]`` uint8, with 4 channels where the lighting has
-        no ground. Raises ``ValueError`` where shapes do not fit or a vertex is not a finite number,
-        and `BlenderError` when Blender stops.
+        Returns ``[camera.height, camera.width, 3]`` uint8, or 4 channels if the lighting has no
+        ground. Raises ``ValueError`` if shapes do not match or a vertex is not finite, and
+        `BlenderError` if Blender stops.
         """
         vertices = checked_mesh(vertices, colors, int(self.faces.max()) + 1)
         colors = np.asarray(colors, np.float32)
@@ -104,7 +105,7 @@ class BlenderRenderer:
         return np.asarray(Image.alpha_composite(ground, image))[..., :3]
 
     def close(self) -> None:
-        """End Blender."""
+        """Stop Blender."""
         with suppress(BrokenPipeError):
             self._process.stdin.close()
         try:
@@ -126,7 +127,7 @@ class BlenderRenderer:
         trace: TracebackType | None,
     ) -> None:
         if kind is not None:
-            self._process.kill()  # it may be in the middle of a picture
+            self._process.kill()  # it may be drawing
         self.close()
 
     def _ask(self, job: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Folders of meshes to pictures and videos drawn by Blender."""
+"""Draw folders of meshes with Blender, as images or videos."""
 
 from __future__ import annotations
 
@@ -35,11 +35,13 @@ def draw_meshes(
 ) -> list[Path]:
     """Draw folders of meshes side by side, with the text as caption.
 
-    A clip becomes ``out``/NAME.mp4, NAME being that of the first folder. ``frames`` (numbers of the
-    first folder's), or meshes that do not follow each other, become NAME-00012.png each. Returns
-    what was written. Raises ``ValueError`` for folders that cannot be read or do not fit together,
-    a frame that is not there and an unknown view, `soke.files.MissingAssetError` without Blender's
-    environment.
+    A clip becomes ``out``/NAME.mp4, where NAME is that of the first folder. ``frames`` (numbers in
+    the first folder), or meshes that are not consecutive, become one image each, NAME-00012.png.
+    For ``view``, ``close_ups``, ``panel_width`` and ``font`` see `soke.visualization.render_clip`;
+    ``samples`` is the number per pixel. Returns the paths written.
+
+    Raises ``ValueError`` for folders that cannot be read or do not match, a missing frame and an
+    unknown view, and `soke.files.MissingAssetError` without Blender's environment.
     """
     blender_python(environment)  # before anything slow
     clips = [read_ply(folder) for folder in folders]
@@ -48,7 +50,9 @@ def draw_meshes(
     name = Path(folders[0]).name.removesuffix("-ply")
     stem = Path(out) / name
     with BlenderRenderer(clips[0].faces, samples=samples, environment=environment) as renderer:
-        log.info("drawing with Cycles of Blender %s, %d samples a pixel", renderer.version, samples)
+        log.info(
+            "drawing with Cycles of Blender %s, %d samples per pixel", renderer.version, samples
+        )
         gate = _Gate(renderer)
         pages = render_clip(
             [_panel(folder, clip) for folder, clip in zip(folders, clips)],
@@ -78,7 +82,7 @@ def draw_meshes(
 
 
 class _Gate:
-    """Passes on to a renderer only what is wanted: cameras still follow the whole clip."""
+    """Passes only selected frames to a renderer; cameras still follow the whole clip."""
 
     def __init__(self, renderer: Renderer) -> None:
         self.renderer = renderer
@@ -92,7 +96,7 @@ class _Gate:
     def only(
         self, pages: Iterator[Frame], places: Sequence[int], ends: set[int]
     ) -> Iterator[tuple[int, Frame]]:
-        """Pages at ``places`` (rising). A clip draws its last frame for good at its end."""
+        """The pages at ``places`` (ascending). The end of a clip is drawn too, since it is held."""
         last = max(places)
         for place in range(last + 1):
             self.open = place in places or place in ends
@@ -114,15 +118,15 @@ def _tint(about: dict[str, Any]) -> tuple[int, int, int] | None:
 def _check_alike(folders: Sequence[str | Path], clips: Sequence[Meshes]) -> None:
     for folder, clip in zip(folders, clips):
         if clip.faces.shape != clips[0].faces.shape or (clip.faces != clips[0].faces).any():
-            raise ValueError(f"{folder} is of another body than {folders[0]}")
+            raise ValueError(f"{folder} and {folders[0]} have different bodies")
         if clip.fps != clips[0].fps:
             raise ValueError(
-                f"{folder} has {clip.fps:g} frames a second, {folders[0]} {clips[0].fps:g}"
+                f"{folder} has {clip.fps:g} frames per second, {folders[0]} has {clips[0].fps:g}"
             )
 
 
 def _places(clip: Meshes, frames: Sequence[int] | None) -> list[int] | None:
-    """Where the frames to draw singly lie in the clip; None for a video of all."""
+    """Positions in the clip of the frames to draw as images; None for a video of all."""
     if frames is not None:
         missing = sorted(set(frames) - set(clip.frames))
         if missing or not frames:

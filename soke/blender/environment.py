@@ -1,6 +1,6 @@
-"""Blender's own Python environment: it wants exactly Python 3.11 and an older numpy.
+"""Blender's own Python environment, since it needs exactly Python 3.11 and an older numpy.
 
-Nothing here imports Blender, which is under the GNU General Public License: it runs as another
+Nothing here imports Blender, which is under the GNU General Public License: it runs as a separate
 program that reads files and writes pictures.
 """
 
@@ -16,29 +16,29 @@ from soke.files import require
 
 log = logging.getLogger(__name__)
 
-#: Where the environment is made unless another folder is named, from the working directory.
+#: The environment's default folder, relative to the working directory.
 FOLDER = Path("deps/blender")
 PACKAGES = ("bpy==5.0.1", "numpy<2")
 VERSION = (3, 11)
-#: What Blender's library links to; a machine without a screen often lacks some.
+#: Libraries that Blender links to; machines without a screen often lack some.
 LIBRARIES = "libx11-6 libxrender1 libxfixes3 libxi6 libxkbcommon0 libsm6 libice6 libxext6 libgl1"
 _REMEDY = "`python vis_blender.py --setup` makes it (about 1 GB)"
 
 
 class BlenderError(ValueError):
-    """Blender could not be set up or stopped while drawing; the message says why."""
+    """Blender could not be installed, or stopped while drawing; the message says why."""
 
 
 def blender_python(folder: str | Path = FOLDER) -> Path:
-    """The environment's interpreter; `soke.files.MissingAssetError` says how to get one."""
+    """The environment's interpreter; `soke.files.MissingAssetError` if there is none."""
     return require(Path(folder) / "bin" / "python", "Blender's own environment", _REMEDY)
 
 
 def set_up(folder: str | Path = FOLDER) -> Path:
-    """Make the environment, or complete one that was begun. Returns its interpreter.
+    """Create the environment, or complete an unfinished one. Returns its interpreter.
 
-    Raises `BlenderError` when there is no Python 3.11, when a package cannot be installed, or when
-    a library is missing that Blender needs.
+    Raises `BlenderError` without Python 3.11, if a package cannot be installed, or if Blender lacks
+    a library.
     """
     folder = Path(folder)
     if not (folder / "bin" / "python").exists():
@@ -54,7 +54,7 @@ def set_up(folder: str | Path = FOLDER) -> Path:
 
 
 def _python() -> str:
-    """An interpreter of the version that Blender's wheel is for."""
+    """A Python interpreter of the version that Blender's wheel needs."""
     name = ".".join(map(str, VERSION))
     if sys.version_info[:2] == VERSION:
         return sys.executable

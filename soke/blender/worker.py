@@ -1,8 +1,8 @@
-"""Runs inside Blender's own Python: draws meshes that lie in files, one after another.
+"""Runs inside Blender's own Python and draws meshes from files, one after another.
 
     blender-environment/bin/python worker.py SETTINGS.json
 
-Nothing here imports from this package, and nothing in the package imports this file: Blender wants
+This file imports nothing from the package, and the package does not import it, since Blender needs
 an older numpy. Each line on standard input is a job, ``{"mesh": "x.npz", "camera": {...},
 "picture": "x.png"}``; each is answered by a line on standard output, ``{"done": "x.png"}``. All
 axes are those of the meshes: +y up, the body facing +z.
@@ -25,7 +25,7 @@ SENSOR = 24.0  # millimetres of its height; only its ratio to the lens matters
 
 def main() -> None:
     answers = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # Blender talks on standard output
+    os.dup2(2, 1)  # Blender prints to standard output
     stage = Stage(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
     answers.write(json.dumps({"ready": bpy.app.version_string}) + "\n")
     for line in sys.stdin:
@@ -109,7 +109,7 @@ def linear(colors: np.ndarray) -> np.ndarray:
 
 
 def place(thing: bpy.types.Object, rotation: np.ndarray, eye: tuple[float, float, float]) -> None:
-    """``rotation`` has the directions of the thing's right, up and back as rows."""
+    """Place an object; the rows of ``rotation`` are its right, up and back."""
     matrix = np.eye(4)
     matrix[:3, :3] = np.asarray(rotation).T
     matrix[:3, 3] = eye
@@ -134,12 +134,12 @@ def render_settings(scene: bpy.types.Scene, settings: dict[str, Any]) -> None:
 
 
 def material(ground: tuple[int, int, int] | None) -> bpy.types.Material:
-    """The colour of the vertices; what lies too deep takes that of the ground (sRGB, 0 to 255).
+    """The colours of the vertices, fading with depth to ``ground`` (sRGB, 0 to 255).
 
-    Without a ground it turns transparent.
+    Without a ground they fade to transparent.
     """
     made = bpy.data.materials.new("body")
-    made.cycles.emission_sampling = "NONE"  # what has faded lights nothing
+    made.cycles.emission_sampling = "NONE"  # faded surfaces emit no light on others
     made.use_nodes = True
     nodes = made.node_tree.nodes
     links = made.node_tree.links
@@ -172,7 +172,7 @@ def material(ground: tuple[int, int, int] | None) -> bpy.types.Material:
 
 
 def surroundings(sky: float, floor: float) -> bpy.types.World:
-    """Soft light from all sides: ``sky`` from above, ``floor`` from below, blended between."""
+    """Ambient light: ``sky`` from above, ``floor`` from below, blended in between."""
     world = bpy.data.worlds.new("world")
     world.use_nodes = True
     nodes = world.node_tree.nodes

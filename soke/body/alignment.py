@@ -1,12 +1,12 @@
 """Rigid and similarity alignment of point sets, batched over any leading axes.
 
-The best similarity s R x + t is that of Umeyama, "Least-squares estimation of transformation
-parameters between two point patterns", PAMI 13(4), 1991. On the CPU a compiled kernel fits frame
-by frame: one pass over a frame collects the moments of both point sets, a second one, with the
-frame still in the cache, uses the fit. Elsewhere, and where gradients are wanted, torch does it.
+The best similarity s R x + t follows Umeyama, "Least-squares estimation of transformation
+parameters between two point patterns", PAMI 13(4), 1991. On the CPU a compiled kernel fits one
+frame at a time: the first pass over a frame collects the moments of both point sets, the second
+applies the fit while the frame is still in the cache. Torch is used on other devices and where
+gradients are needed.
 
-Kernels that call one another share a file (numba's cache does not notice changes elsewhere): hence
-its length.
+Kernels that call each other stay in one file: numba's cache does not notice changes in other files.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ import torch
 from numba import get_num_threads, njit, prange, set_num_threads
 from torch import Tensor
 
-#: Points whose spread is below this fraction of their coordinates are one point plus rounding.
+#: Points whose spread is below this fraction of their coordinates coincide up to rounding.
 _ROUNDING = 1e-13
-#: Points that torch aligns at once, so that its float64 copies stay bounded (about 150 MB).
+#: Points that torch aligns at once; this limits its float64 copies to about 150 MB.
 _CHUNK_POINTS = 1 << 20
-#: Points that are worth another thread of the kernel (about half a millisecond).
+#: Points per thread of the kernel (about half a millisecond of work).
 _POINTS_PER_THREAD = 100_000
-#: Freedom for the compiler to vectorise sums; infinities and NaN keep their meaning.
+#: Lets the compiler vectorise sums; infinities and NaN keep their meaning.
 _FASTMATH = {"nsz", "arcp", "contract", "reassoc"}
 
 
@@ -41,14 +41,14 @@ def root_align(points: Tensor, root: int) -> Tensor:
 
 
 def similarity_align(source: Tensor, target: Tensor) -> Tensor:
-    """Move ``source`` ``[..., J, 3]`` onto ``target`` ``[..., J, 3]`` as well as a similarity can.
+    """Align ``source`` ``[..., J, 3]`` to ``target`` ``[..., J, 3]`` by the best similarity.
 
     The result is s R x + t with the scale s, proper rotation R (no reflection) and translation t
-    that minimise the summed squared distances. Both in one unit, which is that of the result;
-    dtype and device are those of ``source``, computed in float64.
+    that minimise the sum of squared distances. Both point sets and the result have one unit. The
+    result has the dtype and device of ``source``; it is computed in float64.
 
-    A source whose points coincide has no scale and is put on the centroid of the target. Where
-    the best rotation is not unique (collinear points, some mirrored ones) one of the best is taken.
+    A source whose points coincide has no scale and moves to the centroid of the target. If the best
+    rotation is not unique (collinear points, some mirrored ones), any of the best is used.
 
     Raises ``ValueError`` if a shape is not ``[..., J, 3]``, the two differ, or a value is not
     finite.
@@ -67,10 +67,10 @@ def similarity_errors(
 ) -> Tensor:
     """Mean distance ``[...]`` of ``source`` to ``target`` ``[..., J, 3]`` after `similarity_align`.
 
-    The alignment is over all J points, the mean over those that ``points`` names (all by
-    default). float64, in the unit of ``target``, on the device of ``source``. The aligned points
-    are not stored. Errors are those of `similarity_align`, and a ``ValueError`` for indices
-    outside 0..J-1.
+    The alignment uses all J points, the mean those with an index in ``points`` (default: all).
+    The result is float64, in the unit of ``target``, on the device of ``source``. The aligned
+    points are not stored. Raises ``ValueError`` as `similarity_align` does, and for indices outside
+    0..J-1.
     """
     x, y = _pair(source, target)
     chosen = _indices(points, x.shape[1])
@@ -93,15 +93,16 @@ def _pair(source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     _check(target, "target")
     if source.shape != target.shape:
         raise ValueError(
-            f"source and target need one shape, got {tuple(source.shape)} and {tuple(target.shape)}"
+            f"source and target differ in shape: {tuple(source.shape)} and {tuple(target.shape)}"
         )
     shape = (math.prod(source.shape[:-2]), *source.shape[-2:])
-    x, y = source.reshape(shape), target.to(source.device).reshape(shape)
+    x = source.reshape(shape)
+    y = target.to(source.device).reshape(shape)
     return (x, y) if x.dtype == y.dtype == torch.float32 else (x.double(), y.double())
 
 
 def _indices(points: Sequence[int] | None, count: int) -> np.ndarray:
-    """The chosen points as int64; empty for all of them."""
+    """The chosen indices as int64; empty means all."""
     if points is None:
         return np.empty(0, dtype=np.int64)
     chosen = np.asarray(points)
@@ -113,7 +114,7 @@ def _indices(points: Sequence[int] | None, count: int) -> np.ndarray:
 
 
 def _require_finite(result: Tensor) -> None:
-    """Every point of a frame enters its result, so that NaN and infinity show there."""
+    """Raise for NaN or infinity: any in a frame reaches the frame's result."""
     if not result.isfinite().all():
         raise ValueError("points must be finite, found NaN or infinite values")
 
@@ -123,7 +124,7 @@ def _is_compiled(x: Tensor, y: Tensor) -> bool:
     return x.device.type == "cpu" and not differentiated
 
 
-# On any device, with gradients.
+# Torch: on any device, with gradients.
 
 
 def _chunks(x: Tensor, y: Tensor) -> zip:
@@ -133,13 +134,15 @@ def _chunks(x: Tensor, y: Tensor) -> zip:
 
 def _moved_by_torch(x: Tensor, y: Tensor) -> Tensor:
     """``x`` ``[N, J, 3]`` aligned on ``y``, in float64."""
-    x, y = x.double(), y.double()
+    x = x.double()
+    y = y.double()
     if not (x.isfinite().all() and y.isfinite().all()):
         return torch.full_like(x, torch.nan)
     centroid = y.mean(dim=-2, keepdim=True)
-    x, y = _centred(x), _centred(y)
+    x = _centred(x)
+    y = _centred(y)
     u, singular, vh = torch.linalg.svd(y.mT @ x)  # [N, 3, 3]
-    # The smallest singular direction is flipped where the best orthogonal map is a reflection.
+    # If the best orthogonal map is a reflection, the smallest singular direction is flipped.
     sign = torch.ones_like(singular)
     sign[..., 2] = (torch.linalg.det(u) * torch.linalg.det(vh)).sign()
     rotation = (u * sign[..., None, :]) @ vh
@@ -163,29 +166,29 @@ def _errors_by_torch(x: Tensor, y: Tensor, chosen: np.ndarray) -> Tensor:
     return distances.mean(dim=-1)
 
 
-# Compiled. A frame is flat, x y z x y z ...: read as [J, 3] it is gathered number by number, which
-# takes twice as long.
+# Compiled kernels. A frame is flat, x y z x y z ...: reading it as [J, 3] takes twice as long.
 
 
 def _run(
     kernel: Callable[..., np.ndarray | None], x: Tensor, y: Tensor, *rest: np.ndarray
 ) -> np.ndarray | None:
-    """Call a kernel on as many of torch's threads as the points are worth."""
+    """Call a kernel on a number of threads that suits the points, at most torch's."""
     flat = [p.detach().reshape(len(p), 3 * p.shape[1]).contiguous().numpy() for p in (x, y)]
-    allowed, threads = torch.get_num_threads(), get_num_threads()
+    allowed = torch.get_num_threads()
+    threads = get_num_threads()
     worth = x[..., 0].numel() // _POINTS_PER_THREAD
     set_num_threads(max(1, min(threads, allowed, worth)))
     try:
         return kernel(*flat, *rest)
     finally:
         set_num_threads(threads)
-        if torch.get_num_threads() != allowed:  # both may use one OpenMP: numba starts all threads
+        if torch.get_num_threads() != allowed:  # numba and torch may share one OpenMP
             torch.set_num_threads(allowed)
 
 
 def _moved_by_kernel(x: Tensor, y: Tensor) -> Tensor:
     """``x`` ``[N, J, 3]`` aligned on ``y``, in the type of ``x``."""
-    # numpy asks for huge pages: touching fresh memory takes longer than the alignment itself.
+    # numpy requests huge pages; touching new memory otherwise takes longer than the alignment.
     moved = np.empty(x.shape, np.float32 if x.dtype == torch.float32 else np.float64)
     _run(_move_all, x, y, moved.reshape(len(x), 3 * x.shape[1]))
     return torch.from_numpy(moved)
@@ -193,10 +196,10 @@ def _moved_by_kernel(x: Tensor, y: Tensor) -> Tensor:
 
 @njit(cache=True, fastmath=_FASTMATH, error_model="numpy")
 def _moments(x: np.ndarray, y: np.ndarray, cross: np.ndarray) -> tuple:
-    """Sums over one frame: ``cross[i, j]`` of y_i x_j; returned are x, y (3 + 3) and x^2.
+    """Sums over one frame: of y_i x_j in ``cross[i, j]``; returns those of x, y (3 + 3) and x^2.
 
-    Both point sets are taken relative to their first points. The centroid is then at most the
-    size of the set away, so subtracting it later costs no accuracy, wherever the set lies.
+    Both point sets are relative to their first points. Their centroids are then within the size
+    of the set, so subtracting them later costs no accuracy, wherever the set is.
     """
     ox, oy, oz = np.float64(x[0]), np.float64(x[1]), np.float64(x[2])
     px, py, pz = np.float64(y[0]), np.float64(y[1]), np.float64(y[2])
@@ -205,11 +208,22 @@ def _moments(x: np.ndarray, y: np.ndarray, cross: np.ndarray) -> tuple:
     for j in range(x.shape[0] // 3):
         u, v, w = x[3 * j] - ox, x[3 * j + 1] - oy, x[3 * j + 2] - oz
         p, q, r = y[3 * j] - px, y[3 * j + 1] - py, y[3 * j + 2] - pz
-        a, b, c, d, e, f = a + u, b + v, c + w, d + p, e + q, f + r
+        a += u
+        b += v
+        c += w
+        d += p
+        e += q
+        f += r
         square += u * u + v * v + w * w
-        xx, xy, xz = xx + p * u, xy + p * v, xz + p * w
-        yx, yy, yz = yx + q * u, yy + q * v, yz + q * w
-        zx, zy, zz = zx + r * u, zy + r * v, zz + r * w
+        xx += p * u
+        xy += p * v
+        xz += p * w
+        yx += q * u
+        yy += q * v
+        yz += q * w
+        zx += r * u
+        zy += r * v
+        zz += r * w
     cross[0, 0], cross[0, 1], cross[0, 2] = xx, xy, xz
     cross[1, 0], cross[1, 1], cross[1, 2] = yx, yy, yz
     cross[2, 0], cross[2, 1], cross[2, 2] = zx, zy, zz
@@ -219,13 +233,17 @@ def _moments(x: np.ndarray, y: np.ndarray, cross: np.ndarray) -> tuple:
 @njit(cache=True, error_model="numpy")
 def _fit(x: np.ndarray, y: np.ndarray) -> tuple:
     """The best similarity of one frame: ``m`` [3, 3] and ``t`` [3] of m (x_j - x_0) + t."""
-    # Written out in numbers: every expression of arrays takes the compiler another second.
+    # Written for scalars: each array expression takes another second to compile.
     count = x.shape[0] // 3
-    cross, m, t = np.empty((3, 3)), np.zeros((3, 3)), np.empty(3)
+    cross = np.empty((3, 3))
+    m = np.zeros((3, 3))
+    t = np.empty(3)
     a, b, c, d, e, f, square = _moments(x, y, cross)
-    source, target = (a / count, b / count, c / count), (d / count, e / count, f / count)
+    source = (a / count, b / count, c / count)
+    target = (d / count, e / count, f / count)
     variance = square - count * (source[0] ** 2 + source[1] ** 2 + source[2] ** 2)
-    total, place = variance, 0.0
+    total = variance
+    place = 0.0
     for i in range(3):
         t[i] = y[i] + target[i]
         place += (x[i] + source[i]) ** 2
@@ -236,7 +254,7 @@ def _fit(x: np.ndarray, y: np.ndarray) -> tuple:
         t[:] = np.nan
     elif variance > _ROUNDING**2 * count * place:
         u, singular, vh = np.linalg.svd(cross)
-        # Where the best orthogonal map is a reflection, the weakest direction is flipped.
+        # If the best orthogonal map is a reflection, the weakest direction is flipped.
         sign = 1.0 if _determinant(u) * _determinant(vh) > 0 else -1.0
         scale = (singular[0] + singular[1] + sign * singular[2]) / variance
         for i in range(3):
@@ -265,7 +283,8 @@ def _mean_distance(
     d, e, f = t[0], t[1], t[2]
     m00, m01, m02, m10, m11, m12 = m[0, 0], m[0, 1], m[0, 2], m[1, 0], m[1, 1], m[1, 2]
     m20, m21, m22 = m[2, 0], m[2, 1], m[2, 2]
-    total, count = 0.0, x.shape[0] // 3
+    total = 0.0
+    count = x.shape[0] // 3
     for j in range(count):
         u, v, w = x[3 * j] - a, x[3 * j + 1] - b, x[3 * j + 2] - c
         p = m00 * u + m01 * v + m02 * w + (d - y[3 * j])
@@ -277,7 +296,7 @@ def _mean_distance(
 
 @njit(cache=True, parallel=True, error_model="numpy")
 def _mean_distances(x: np.ndarray, y: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """Per frame of ``x``, ``y`` [N, 3 J] the mean distance of the chosen points (none: of all)."""
+    """Mean distance of the chosen points (none: all) in each frame of ``x``, ``y`` [N, 3 J]."""
     errors = np.empty(len(x))
     for i in prange(len(x)):
         m, t = _fit(x[i], y[i])
@@ -295,7 +314,7 @@ def _taken(frame: np.ndarray, chosen: np.ndarray) -> np.ndarray:
 
 @njit(cache=True, parallel=True, error_model="numpy")
 def _move_all(x: np.ndarray, y: np.ndarray, moved: np.ndarray) -> None:
-    """Write ``x`` aligned on ``y`` to ``moved``, all [N, 3 J]."""
+    """Align ``x`` to ``y`` and write the result to ``moved``, all [N, 3 J]."""
     for i in prange(len(x)):
         m, t = _fit(x[i], y[i])
         _move(x[i], m, t, moved[i])

@@ -1,7 +1,7 @@
-"""The body model's files: which one is used, and how it is read.
+"""Find and read the body model's file.
 
-The licensed model is used where the user has put it, else the free stand-in that ships with the
-package (same file format, see assets/NOTICE). Nothing but arrays is unpickled.
+The licensed model is used if the user has installed it, otherwise the free stand-in that ships with
+the package (same file format, see assets/NOTICE). Only arrays are unpickled.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ STAND_IN = Path(__file__).parent / "assets" / "smplx" / "SMPLX_NEUTRAL.npz"
 
 
 def locate_body_model(folder: str | Path = "deps/smpl_models") -> Path:
-    """The licensed model under ``folder`` (``smplx/SMPLX_NEUTRAL.npz`` or ``.pkl``), if it is
-    there, else the stand-in that ships with the package."""
+    """The licensed model under ``folder`` (``smplx/SMPLX_NEUTRAL.npz`` or ``.pkl``).
+
+    Without one, the stand-in that ships with the package.
+    """
     for name in ("SMPLX_NEUTRAL.npz", "SMPLX_NEUTRAL.pkl"):
         path = Path(folder) / "smplx" / name
         if path.exists():
@@ -27,13 +29,13 @@ def locate_body_model(folder: str | Path = "deps/smpl_models") -> Path:
 
 
 def body_name(path: Path) -> str:
-    """What a score or picture says about its body."""
+    """The name of a body model in scores and pictures."""
     return "stand-in body (not SMPL-X)" if path == STAND_IN else f"SMPL-X neutral ({path.name})"
 
 
 @lru_cache
 def relaxed_hands(path: Path) -> tuple[float, ...]:
-    """The relaxed hands of a model file, left and right: 90 numbers (axis-angles in radians)."""
+    """The relaxed hands of a model file, left then right: 90 axis-angle values in radians."""
     keys = ("hands_meanl", "hands_meanr")
     if path.suffix == ".npz":
         with np.load(path, allow_pickle=False) as file:
@@ -45,7 +47,7 @@ def relaxed_hands(path: Path) -> tuple[float, ...]:
 
 
 def read_body_arrays(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a model file, without executing anything in it."""
+    """The arrays of a model file by name. Nothing in the file is executed."""
     if path.suffix == ".pkl":
         content = safe_load_pickle(path)
         return {key: value for key, value in content.items() if isinstance(value, np.ndarray)}
@@ -54,6 +56,6 @@ def read_body_arrays(path: Path) -> dict[str, np.ndarray]:
         for key in file.files:
             try:
                 arrays[key] = file[key]
-            except ValueError:  # an object array: the licensed file carries some that nobody needs
+            except ValueError:  # an object array: the licensed file has some that are not needed
                 continue
     return arrays

@@ -1,4 +1,4 @@
-"""The joints of SMPL-X that are points of its surface."""
+"""The joints of SMPL-X that are points on its surface."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ _NECK = 12
 class SurfaceJoints(nn.Module):
     """Joints 55 to 143: 21 vertices, 51 landmarks of the face and 17 of its contour.
 
-    ``vertices`` [V] are all that they depend on, ``extra`` [21] those that are joints themselves.
+    They depend on the vertices with the indices ``vertices`` [V]; those in ``extra`` [21] are
+    joints themselves.
     """
 
     def __init__(self, arrays: Mapping[str, np.ndarray], parents: Sequence[int]) -> None:
@@ -40,7 +41,7 @@ class SurfaceJoints(nn.Module):
         self.register_buffer("neck_chain", torch.as_tensor(find_joint_kin_chain(_NECK, parents)))
 
     def forward(self, vertices: Tensor, pose: Tensor) -> Tensor:
-        """Joints [N, 89, 3] of the posed ``vertices`` [N, V, 3] and axis-angles [N, 55, 3]."""
+        """Joints [N, 89, 3] from posed ``vertices`` [N, V, 3] and the ``pose`` [N, 55, 3]."""
         count = len(vertices)
         contour_faces, contour_weights = find_dynamic_lmk_idx_and_bcoords(
             vertices,

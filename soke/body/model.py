@@ -23,7 +23,7 @@ from soke.body.skinning import bends, pose_joints, rotation_matrices, skin
 from soke.parts import features_to_frames, frame_slices
 from soke.structures import BodyOutput
 
-#: The one signer shape that every clip is shown with (the method's evaluation protocol).
+#: The signer shape of every clip (the method's evaluation protocol).
 SIGNER_BETAS = (
     -0.07284723,
     0.1795129,
@@ -37,11 +37,11 @@ SIGNER_BETAS = (
     0.01108842,
 )
 _EXPRESSION_START = 300  # full files have 300 shape directions before the expression
-_CHUNK = 256  # frames skinned at once: bounds memory, keeps matrices large
+_CHUNK = 256  # frames skinned at once: limits memory, keeps matrices large
 
 
 def _in_full_precision(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Positions are computed in float32 even where the run uses mixed precision."""
+    """Compute positions in float32 even if the run uses mixed precision."""
 
     @wraps(method)
     def wrapped(self: BodyModel, motion: Tensor, **options: bool) -> Any:
@@ -53,7 +53,7 @@ def _in_full_precision(method: Callable[..., Any]) -> Callable[..., Any]:
 
 @dataclass(frozen=True)
 class _Surface:
-    """The vertices that one kind of output needs."""
+    """The part of the model that poses a subset of its vertices."""
 
     template: Tensor  # [V, 3], the signer's shape included
     expression: Tensor  # [V, 3, 10]
@@ -82,7 +82,7 @@ class BodyModel(nn.Module):
 
     @property
     def regions(self) -> dict[str, np.ndarray]:
-        """Vertex indices of body regions, by the joint that moves a vertex most."""
+        """Vertex indices of body regions; a vertex belongs to the joint that moves it most."""
         return {
             name: np.flatnonzero(np.isin(self.dominant_joint, joints))
             for name, joints in REGION_JOINTS.items()
@@ -106,7 +106,7 @@ class BodyModel(nn.Module):
         buffer("hand_mean", hands.reshape(-1))
 
     def _register_points(self) -> None:
-        """Find the few vertices that the point sets depend on: posing only them is much faster."""
+        """Find the few vertices that the point sets need: posing only these is much faster."""
         needed = {i for points in POINT_SETS.values() for p in points.points for i in self._uses(p)}
         self.register_buffer("point_vertices", torch.tensor(sorted(needed)))
         position = {vertex: i for i, vertex in enumerate(sorted(needed))}
@@ -213,8 +213,8 @@ class BodyModel(nn.Module):
     def scored_points(self, motion: Tensor, *, all_joints: bool = False) -> dict[str, Tensor]:
         """The points of each point set, ``{name: [N, J, 3]}`` in metres, root first.
 
-        With ``all_joints`` also the 144 joints [N, 144, 3] as "joints", over which aligned scores
-        of the body are aligned. The other points are the same with and without it.
+        ``all_joints`` adds the 144 joints [N, 144, 3] as "joints", which are used to align bodies.
+        It does not change the other points.
         """
         surface = self._surface(self.point_vertices)
         joint_surface = self._surface(self.surface_joints.vertices) if all_joints else None

@@ -1,8 +1,8 @@
 """Which points of the body are scored.
 
-A point set is a row of a table; its first point is the root that both bodies are aligned on. Body
-points are SMPL-X joints; hand points are regressed from the vertices (rows of the joint regressor)
-with the finger-tip vertices put in (the method's evaluation protocol).
+A point set is a row of a table; its first point is the root at which bodies are aligned. Body
+points are SMPL-X joints. Hand points are regressed from the vertices (rows of the joint regressor),
+except for the finger tips, which are vertices (the method's evaluation protocol).
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from dataclasses import dataclass
 Point = tuple[str, int]
 
 
-#: Name of all SMPL-X joints beside the point sets.
+#: Name of the set of all SMPL-X joints.
 ALL_JOINTS = "joints"
 
 
 @dataclass(frozen=True)
 class PointSet:
-    """``points[0]`` is the root; ``scored`` are the positions in ``points`` that count.
+    """``points[0]`` is the root; ``scored`` are the indices in ``points`` that are scored.
 
-    Procrustes alignment is over all ``points``. Where ``joints`` are given it is over all 144
-    SMPL-X joints, of which these count: the same ones as ``scored``, in the same order.
+    Procrustes alignment uses all ``points``. If ``joints`` are given it uses all 144 SMPL-X joints
+    instead, and these are scored: the same ones as ``scored``, in the same order.
     """
 
     name: str
@@ -60,10 +60,10 @@ POINT_SETS: dict[str, PointSet] = {
     )
 }
 
-#: Scores that are the mean of others.
+#: Point sets whose score is the mean of others.
 COMBINED: dict[str, tuple[str, ...]] = {"hands": ("lhand", "rhand")}
 
-#: SMPL-X joints whose vertices make up a region of the surface (for cameras).
+#: Regions of the surface, for cameras: a vertex belongs to the joint that moves it most.
 REGION_JOINTS: dict[str, tuple[int, ...]] = {
     "head": (12, 15, 22, 23, 24),
     "left_hand": (20, *range(25, 40)),

@@ -1,8 +1,8 @@
 """A motion as Biovision hierarchy (.bvh): the skeleton's offsets and its joints' Euler angles.
 
 Centimetres and degrees, +y up, the body facing +z. The root has the channels Xposition Yposition
-Zposition Zrotation Xrotation Yrotation, every other joint the last three: R = Rz Rx Ry. Joints bear
-the names of the `smplx` library. Faces are left out: the format knows joints alone.
+Zposition Zrotation Xrotation Yrotation, every other joint the last three: R = Rz Rx Ry. Joints have
+the names of the `smplx` library. Facial expressions are left out: the format stores only joints.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from soke.files import atomic_path
 _CENTIMETRES = 100
 _POSITIONS = "Xposition Yposition Zposition"
 _ROTATIONS = "Zrotation Xrotation Yrotation"
-#: Joints of the surface that lie at the end of a chain, where the names differ by more than a 3.
+#: Surface joints at the end of a chain, if the names differ by more than a trailing 3.
 _ENDS = {
     "left_foot": "left_big_toe",
     "right_foot": "right_big_toe",
@@ -38,10 +38,10 @@ _ENDS = {
 
 
 def bvh_text(body: BodyModel, motion: np.ndarray | torch.Tensor, fps: float) -> str:
-    """The file's text for a motion [T, 133].
+    """The file's text for a motion [T, 133] at ``fps`` frames per second.
 
-    Raises ``ValueError`` for a motion of another shape, without frames or with numbers that are not
-    finite, and for a rate that cannot be.
+    Raises ``ValueError`` for a motion of another shape, without frames or with values that are not
+    finite, and for an invalid ``fps``.
     """
     motion = checked_motion(motion)
     fps = checked_fps(fps)
@@ -57,7 +57,7 @@ def bvh_text(body: BodyModel, motion: np.ndarray | torch.Tensor, fps: float) -> 
 
 
 def write_bvh(path: Path, body: BodyModel, motion: np.ndarray, fps: float) -> list[Path]:
-    """Write `bvh_text`, atomically."""
+    """Write `bvh_text` to ``path`` atomically. Returns what was written."""
     text = bvh_text(body, motion, fps)
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="ascii")
@@ -65,7 +65,7 @@ def write_bvh(path: Path, body: BodyModel, motion: np.ndarray, fps: float) -> li
 
 
 def _depth_first(parents: list[int], joint: int = 0) -> Iterator[int]:
-    """Joints in the order in which a file names them."""
+    """Joints in the order of the file."""
     yield joint
     for child, parent in enumerate(parents):
         if parent == joint:
@@ -77,8 +77,8 @@ def _hierarchy(
 ) -> Iterator[str]:
     indent = "\t" * depth
     root = parents[joint] < 0
-    # The root's place is among its channels, which replace the offset in some readers and are
-    # added to it in others: a zero offset suits both.
+    # Some readers replace the root's offset by its position channels, others add the two: a zero
+    # offset suits both.
     offset = np.zeros(3) if root else rest[joint] - rest[parents[joint]]
     channels = f"6 {_POSITIONS} {_ROTATIONS}" if root else f"3 {_ROTATIONS}"
     yield f"{indent}{'ROOT' if root else 'JOINT'} {JOINTS[joint]}"
@@ -101,9 +101,9 @@ def _offset(metres: np.ndarray) -> str:
 
 
 def _end_sites(body: BodyModel) -> dict[int, np.ndarray]:
-    """Where the last joint of each chain points to, metres: finger tips, toes, pupils.
+    """The end point (metres) of each chain's last joint: finger tips, toes, pupils.
 
-    A chain that ends in no named point of the surface points to the middle of what it moves.
+    A chain without a named end point on the surface ends at the mean of the vertices that it moves.
     """
     first = len(body.parents)
     places = body.surface_joints.extra.tolist()
@@ -120,10 +120,10 @@ def _end_sites(body: BodyModel) -> dict[int, np.ndarray]:
 
 
 def _euler_angles(turns: np.ndarray) -> np.ndarray:
-    """Angles [T, J, 3] in degrees (z, x, y) of quaternions [T, J, 4], without leaps in time.
+    """Angles [T, J, 3] in degrees (z, x, y) of quaternions [T, J, 4], continuous in time.
 
-    A rotation has two such triples, and each angle its full turns: from frame to frame the nearest
-    is taken, so that a program that resamples the file does not spin a joint round.
+    A rotation has two such triples, each up to full turns. Each frame takes the one nearest to the
+    frame before, so that a program that resamples the file does not spin joints.
     """
     frames, joints = turns.shape[:2]
     angles = Rotation.from_quat(turns.reshape(-1, 4)).as_euler("ZXY", degrees=True)

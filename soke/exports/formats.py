@@ -1,4 +1,4 @@
-"""The kinds of file that signing is exported as."""
+"""The file formats for export."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from soke.visualization.scene import body_colors
 
 @dataclass(frozen=True, eq=False)
 class Content:
-    """What is exported: who signs what, and how it looks."""
+    """What is exported: the body, the signed text, and its look."""
 
     body: BodyModel
     signed: SignedText
     title: str
     tint: Color | None  # of the clothes, sRGB 0 to 255
-    frames: Sequence[int] | None  # which meshes; None is all
+    frames: Sequence[int] | None  # indices of the meshes; None means all
 
     @property
     def about(self) -> dict[str, Any]:
@@ -44,7 +44,7 @@ class Content:
 
     @property
     def colors(self) -> np.ndarray | None:
-        """Of the vertices [V, 3], sRGB 0 to 1."""
+        """Colours of the vertices [V, 3], sRGB 0 to 1; None without a tint."""
         if self.tint is None:
             return None
         return body_colors(len(self.body.template), self.body.regions, self.tint, self.body.faces)
@@ -52,12 +52,12 @@ class Content:
 
 @dataclass(frozen=True)
 class Exporter:
-    """A row: the file's suffix, what it is, and what writes it."""
+    """A file format: its suffix, a description, and the function that writes it."""
 
     suffix: str
     about: str
     write: Callable[[Path, Content], list[Path]]
-    by_frame: bool = False  # whether single frames can be chosen
+    by_frame: bool = False  # whether frames can be selected
 
 
 def _glb(path: Path, content: Content) -> list[Path]:
@@ -105,13 +105,13 @@ def _ply(path: Path, content: Content) -> list[Path]:
     )
 
 
-#: What `export` can write. A kind is a row.
+#: What `export` can write, one row per format.
 EXPORTS: dict[str, Exporter] = {
     "glb": Exporter(".glb", "rigged body with animation (glTF 2.0)", _glb),
     "bvh": Exporter(".bvh", "skeleton with animation (Biovision)", _bvh),
     "npz": Exporter(".npz", "SMPL-X parameters in the names of AMASS", _npz),
     "pose": Exporter(".pose", "points of body, hands and face (pose-format)", _pose),
-    "ply": Exporter("-ply", "folder of meshes, one a frame (binary PLY)", _ply, by_frame=True),
+    "ply": Exporter("-ply", "folder of meshes, one per frame (binary PLY)", _ply, by_frame=True),
 }
 
 
@@ -131,22 +131,22 @@ def export(
     tint: Color | None = None,
     frames: Sequence[int] | None = None,
 ) -> list[Path]:
-    """Write a motion [T, 133] as ``kind``, a key of `EXPORTS`. Returns what was written.
+    """Write a motion [T, 133] as ``kind``, a key of `EXPORTS`. Returns the paths written.
 
     Args:
         kind: glb, bvh, npz, pose or ply.
-        path: where to; the kind's suffix is added where it lacks. A folder is written for ply.
+        path: where to write; the format's suffix is added if missing. For ply it is a folder.
         motion: SMPL-X parameters, radians.
         body: the body model.
-        fps: frames a second.
-        text, language, tokens, keywords, missing: noted in kinds that have a place for them.
+        fps: frames per second.
+        text, language, tokens, keywords, missing: stored in formats that have a place for them.
         title: who signs, such as reference or generated.
-        tint: colour of the clothes in kinds with a surface (sRGB, 0 to 255); without one the
+        tint: colour of the clothes in formats with a surface (sRGB, 0 to 255); without one the
             surface has no colours.
-        frames: numbers of the frames to write as meshes; ply only.
+        frames: indices of the frames to write as meshes; ply only.
 
-    Raises ``ValueError`` for an unknown kind and for a motion of another shape, without frames or
-    with numbers that are not finite. Nothing is left under the final name if writing fails.
+    Raises ``ValueError`` for an unknown format and for a motion of another shape, without frames or
+    with values that are not finite. If writing fails, nothing is left under the final name.
     """
     if kind not in EXPORTS:
         raise ValueError(f"there is no export {kind!r}; choose from {', '.join(EXPORTS)}")

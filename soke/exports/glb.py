@@ -1,7 +1,8 @@
 """A rigged and animated body as binary glTF 2.0 (.glb).
 
-55 joints with skinning weights, one animation of their rotations (quaternions, a key a frame), and
-the expression as morph targets. Metres, +y up, the body facing +z. Root and lower body are at rest.
+55 joints with skinning weights, one animation of their rotations (quaternions, one key per frame),
+and the expression as morph targets. Metres, +y up, the body facing +z. Root and lower body are at
+rest.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ from soke.exports.skeleton_motion import (
 from soke.exports.skinning import Rig
 from soke.files import atomic_path
 
-#: The colour of a body without one of its own, sRGB 0 to 1.
+#: The default colour of a body, sRGB 0 to 1.
 PLAIN = (0.78, 0.72, 0.68)
-_STILL = 1e-7  # a quaternion this near to no rotation is none
+_STILL = 1e-7  # the vector part of a quaternion below which a joint counts as still
 
 
 def skinned_glb(
@@ -42,21 +43,21 @@ def skinned_glb(
     influences: int = 4,
     expression: bool = True,
 ) -> bytes:
-    """A rigged, animated body.
+    """A rigged and animated body as the bytes of a .glb file.
 
     Args:
         body: the body model.
         motion: SMPL-X parameters ``[T, 133]``, radians.
-        fps: frames a second.
-        name: of the animation.
-        colors: of the vertices ``[V, 3]``, sRGB 0 to 1; without them the body is of one colour.
-        extras: JSON values to note in the file, such as the text.
-        influences: weights a vertex, 4 or 8; many readers know 4 only.
-        expression: whether the face moves, by as many morph targets as the motion uses.
+        fps: frames per second.
+        name: the name of the animation.
+        colors: colours of the vertices ``[V, 3]``, sRGB 0 to 1; by default the body has one colour.
+        extras: JSON values to store in the file, such as the text.
+        influences: weights per vertex, 4 or 8; many readers support only 4.
+        expression: whether the face moves, with one morph target per coefficient that is used.
 
-    Raises ``ValueError`` for a motion of another shape, without frames or with numbers that are not
-    finite, and for a rate or number of weights that cannot be. How far such a body is from the body
-    model says `soke.exports.skinning_error`.
+    Raises ``ValueError`` for a motion of another shape, without frames or with values that are not
+    finite, and for an invalid ``fps``, ``colors`` or ``influences``. `soke.exports.skinning_error`
+    measures the distance of such a body from the body model.
     """
     motion = checked_motion(motion)
     fps = checked_fps(fps)
@@ -96,7 +97,7 @@ def skinned_glb(
 def write_glb(
     path: Path, body: BodyModel, motion: np.ndarray, fps: float, **options: Any
 ) -> list[Path]:
-    """Write what `skinned_glb` gives, atomically."""
+    """Write `skinned_glb` to ``path`` atomically. Returns what was written."""
     content = skinned_glb(body, motion, fps, **options)
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
@@ -104,7 +105,7 @@ def write_glb(
 
 
 def _joint_nodes(body: BodyModel, first: np.ndarray) -> list[dict[str, Any]]:
-    """The joints, posed as in the first frame [55, 4]: what a reader without animations shows."""
+    """The joints in the pose of the first frame [55, 4], for readers without animations."""
     rest = rest_joints(body)
     nodes = []
     for joint, parent in enumerate(body.parents):
@@ -150,7 +151,7 @@ def _primitive(
 def _animation(
     buffer: Buffer, name: str, fps: float, turns: np.ndarray, faces: np.ndarray, mesh_node: int
 ) -> dict[str, Any]:
-    """Rotations [T, 55, 4] of the joints that ever turn, and weights [T, targets] of the face."""
+    """Rotations [T, 55, 4] of the joints that move, and weights [T, targets] of the face."""
     times = buffer.add((np.arange(len(turns)) / fps).astype(np.float32), bounds=True)
     tracks = [
         (joint, "rotation", turns[:, joint])
@@ -173,7 +174,7 @@ def _animation(
 
 
 def _normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Unit normals [V, 3], each the mean of its triangles' weighted by their area."""
+    """Unit normals [V, 3]: the mean of the triangles' normals, weighted by area."""
     corners = vertices[faces].astype(np.float64)
     of_faces = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     normals = np.zeros((len(vertices), 3))
@@ -188,14 +189,14 @@ def _color_bytes(colors: np.ndarray, rig: Rig) -> np.ndarray:
     if colors.shape != rig.template.shape or not ((colors >= 0) & (colors <= 1)).all():
         raise ValueError(
             f"colours are [{len(rig.template)}, 3] from 0 to 1, got shape {list(colors.shape)} "
-            "or numbers beyond"
+            "or values outside that range"
         )
     opaque = np.ones((len(colors), 1))
     return np.round(255 * np.concatenate([_linear(colors), opaque], axis=1)).astype(np.uint8)
 
 
 def _linear(colors: np.ndarray) -> np.ndarray:
-    """sRGB to linear light, which the format wants."""
+    """sRGB to linear light, as the format requires."""
     return np.where(colors <= 0.04045, colors / 12.92, ((colors + 0.055) / 1.055) ** 2.4)
 
 

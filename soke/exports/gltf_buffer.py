@@ -1,4 +1,4 @@
-"""The binary container of glTF 2.0: arrays behind accessors, JSON in front."""
+"""The binary container of glTF 2.0: JSON, followed by the arrays that its accessors describe."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import numpy as np
 
 _COMPONENT = {"uint8": 5121, "uint16": 5123, "uint32": 5125, "float32": 5126}
 _KIND = {1: "SCALAR", 3: "VEC3", 4: "VEC4", 16: "MAT4"}
-VERTICES = 34962  # what a view is bound to on the graphics card
+#: The target of a buffer view on the graphics card.
+VERTICES = 34962
 INDICES = 34963
 
 
 class Buffer:
-    """Collects arrays; `to_glb` puts them behind a description."""
+    """Collects arrays; `to_glb` writes them after the JSON description."""
 
     def __init__(self) -> None:
         self.views: list[dict[str, int]] = []
@@ -24,7 +25,7 @@ class Buffer:
         self._bytes = bytearray()
 
     def view(self, values: np.ndarray, target: int | None = None) -> int:
-        """Append raw numbers. Returns the view's number."""
+        """Append raw numbers. Returns the index of the buffer view."""
         self._bytes += bytes(-len(self._bytes) % 4)
         content = np.ascontiguousarray(values, values.dtype.newbyteorder("<")).tobytes()
         view = {"buffer": 0, "byteOffset": len(self._bytes), "byteLength": len(content)}
@@ -40,10 +41,10 @@ class Buffer:
         bounds: bool = False,
         normalized: bool = False,
     ) -> int:
-        """Append ``values`` [N] or [N, width] and describe them. Returns the accessor's number.
+        """Append ``values`` [N] or [N, width] and describe them. Returns the accessor's index.
 
-        ``bounds`` notes their smallest and largest (required of positions and times);
-        ``normalized`` says that whole numbers stand for 0 to 1.
+        ``bounds`` stores the minimum and maximum (required for positions and times);
+        ``normalized`` marks integers that represent 0 to 1.
         """
         accessor: dict[str, Any] = {
             "bufferView": self.view(values, target),
@@ -59,9 +60,10 @@ class Buffer:
         return len(self.accessors) - 1
 
     def add_sparse(self, count: int, places: int, changed: np.ndarray) -> int:
-        """Describe float32 values [count, 3] that are zero but for ``changed`` [N, 3].
+        """Describe float32 values [count, 3] that are zero except for ``changed`` [N, 3].
 
-        ``places`` is the view that holds the rows of those, rising. Returns the accessor's number.
+        ``places`` is the buffer view with the rows of these, ascending. Returns the accessor's
+        index.
         """
         whole = np.concatenate([changed, np.zeros((1, 3), np.float32)])
         self.accessors.append(
@@ -80,7 +82,7 @@ class Buffer:
         return len(self.accessors) - 1
 
     def to_glb(self, description: Mapping[str, Any]) -> bytes:
-        """The whole file: ``description`` and what was appended."""
+        """The whole file: ``description`` and everything that was appended."""
         self._bytes += bytes(-len(self._bytes) % 4)
         document = {
             **description,

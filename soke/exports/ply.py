@@ -1,8 +1,8 @@
-"""A motion as meshes: a folder with one binary PLY file a frame.
+"""A motion as meshes: a folder with one binary PLY file per frame.
 
 ``00012.ply`` is frame 12: vertices in metres, +y up, the body facing +z. ``clip.json`` beside them
-says how they are played (``fps``), which frames there are, what is signed, which body it is, and
-which vertices belong to the head and the hands. `read_ply` reads such a folder back.
+stores the frame rate (``fps``), the frame numbers, the text, the body model's name, and the
+vertices of the head and the hands. `read_ply` reads such a folder.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _TRIANGLE = [("count", "u1"), ("corners", "<i4", (3,))]
 
 @dataclass(frozen=True, eq=False)
 class Meshes:
-    """A folder of meshes: ``frames`` are their numbers, ``about`` is what was noted with them."""
+    """A folder of meshes: ``frames`` are their numbers, ``about`` is the other metadata."""
 
     vertices: np.ndarray  # [T, V, 3] float32, metres
     faces: np.ndarray  # [F, 3]
@@ -53,12 +53,11 @@ def write_ply(
     colors: np.ndarray | None = None,
     about: dict[str, Any] | None = None,
 ) -> list[Path]:
-    """Write frames of a motion [T, 133]; without ``frames`` all of them. Returns the folder.
+    """Write ``frames`` of a motion [T, 133], by default all. Returns the folder.
 
-    ``colors`` [V, 3] (sRGB, 0 to 1) colour the vertices; ``about`` holds JSON values to note, such
-    as the text. The folder takes its name only when it is complete, and replaces one that was
-    written before. Raises ``ValueError`` for a motion, rate or frame that cannot be, and where a
-    file or a folder with other files has the name.
+    ``colors`` [V, 3] (sRGB, 0 to 1) are those of the vertices; ``about`` holds JSON values to
+    store, such as the text. The folder gets its name only when it is complete, and replaces one
+    from an earlier export. Raises ``ValueError`` for an invalid motion, ``fps`` or frame, and if
     """
     folder = Path(folder)
     motion = checked_motion(motion)
@@ -105,10 +104,10 @@ def ply_bytes(vertices: np.ndarray, faces: np.ndarray, colors: np.ndarray | None
 
 
 def read_ply(folder: str | Path) -> Meshes:
-    """The inverse of `write_ply`, but for the colours.
+    """Read a folder that `write_ply` wrote, without the colours.
 
-    Raises `soke.files.MissingAssetError` when there is no such folder, and ``ValueError`` that
-    names the file for one that was not written by `write_ply` or is damaged.
+    Raises `soke.files.MissingAssetError` if there is no such folder, and ``ValueError`` that names
+    the file if it is damaged or was not written by `write_ply`.
     """
     folder = Path(folder)
     remedy = "`python -m vis_mesh ... --export ply` writes such folders"
@@ -122,7 +121,7 @@ def read_ply(folder: str | Path) -> Meshes:
         }
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
-            f"{note_path} is not the note that is written with meshes ({error}): export them again"
+            f"{note_path} is not the metadata of exported meshes ({error}): export them again"
         ) from error
     if not frames:
         raise ValueError(f"{note_path} names no frames: export the meshes again")
@@ -132,11 +131,13 @@ def read_ply(folder: str | Path) -> Meshes:
     ]
     count = {len(vertices) for vertices, _ in meshes}
     if len(count) > 1:
-        raise ValueError(f"{folder} mixes bodies of {sorted(count)} vertices")
+        raise ValueError(f"{folder} mixes bodies with {sorted(count)} vertices")
     vertices = np.stack([vertices for vertices, _ in meshes])
     beyond = [name for name, rows in regions.items() if len(rows) and rows.max() >= max(count)]
     if beyond:
-        raise ValueError(f"{note_path} is of another body: {beyond[0]!r} has too many vertices")
+        raise ValueError(
+            f"{note_path} belongs to another body: {beyond[0]!r} has vertices that do not exist"
+        )
     return Meshes(vertices, meshes[0][1], frames, fps, regions, note)
 
 
@@ -158,11 +159,11 @@ def _header(vertices: int, faces: int, colored: bool) -> bytes:
 
 
 def _read_mesh(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Vertices [V, 3] and faces [F, 3] of a file of the layout that `ply_bytes` writes."""
+    """Vertices [V, 3] and faces [F, 3] of a file that `ply_bytes` produced."""
     content = path.read_bytes()
     counts = re.findall(rb"element (?:vertex|face) (\d+)\n", content[:1000])
     if len(counts) != 2:
-        raise ValueError(f"{path} is no PLY file of triangles as they are exported here")
+        raise ValueError(f"{path} is not a PLY file of triangles as this program exports them")
     vertex_count, face_count = map(int, counts)
     triangles = np.dtype(_TRIANGLE)
     for colored in (False, True):
@@ -173,7 +174,9 @@ def _read_mesh(path: Path) -> tuple[np.ndarray, np.ndarray]:
         if content.startswith(header) and len(content) == whole:
             break
     else:
-        raise ValueError(f"{path} was not exported here, or is cut short: export it again")
+        raise ValueError(
+            f"{path} was not exported by this program or is truncated: export it again"
+        )
     rows = np.frombuffer(content, layout, vertex_count, len(header))
     vertices = np.stack([rows[axis] for axis, _ in _POSITION], axis=1)
     corners = np.frombuffer(content, triangles, face_count, start)["corners"]
@@ -188,15 +191,15 @@ def _checked_frames(frames: Sequence[int] | None, length: int) -> list[int]:
     if beyond or not chosen:
         raise ValueError(
             f"the clip has frames 0 to {length - 1}; "
-            + (f"there is no {beyond[0]}" if beyond else "none was chosen")
+            + (f"there is no frame {beyond[0]}" if beyond else "none was chosen")
         )
     return chosen
 
 
 def _check_place(folder: Path) -> None:
-    """Only what was written here may be replaced."""
+    """Refuse to replace anything but an earlier export."""
     if folder.exists() and not folder.is_dir():
-        raise ValueError(f"{folder} is a file; meshes need a folder of that name")
+        raise ValueError(f"{folder} is a file; meshes need a folder")
     if folder.is_dir():
         others = [p.name for p in folder.iterdir() if p.suffix != ".ply" and p.name != ABOUT]
         if others:

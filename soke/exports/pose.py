@@ -1,7 +1,7 @@
 """A motion as ``.pose``, the format of the `pose-format` library and the tools built on it.
 
-One person, points x y z and a confidence of 1, as a camera in front of the signer sees them: x to
-the picture's right, y down, z away from the camera, a pixel a millimetre. The pelvis stands
+One person, points x y z with a confidence of 1, as a camera in front of the signer sees them: x to
+the picture's right, y down, z away from the camera, one pixel per millimetre. The pelvis is
 ``WIDTH`` / 2 from the left.
 
 | component | points |
@@ -10,8 +10,8 @@ the picture's right, y down, z away from the camera, a pixel a millimetre. The p
 | ``SMPLX_LEFT_HAND``, ``SMPLX_RIGHT_HAND`` | wrist; thumb, index, middle, ring, little finger: base to tip |
 | ``SMPLX_FACE`` | brows, nose, eyes, mouth, lips, contour |
 
-Body and hands are the points that are scored. The 21 points of a hand are in the usual order, that
-of MediaPipe and OpenPose.
+The points of body and hands are those that are scored. The 21 points of a hand are in the order of
+MediaPipe and OpenPose.
 """  # noqa: E501
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _HAND = ["WRIST", *(f"{finger}_{i}" for finger in _FINGERS for i in (1, 2, 3, "T
 _HAND_LIMBS = [(0 if i % 4 == 1 else i - 1, i) for i in range(1, 21)]
 _FACE_FIRST = 76
 _FACE = JOINT_NAMES[_FACE_FIRST:]
-#: Ranges of the 68 points of a face that are joined, and whether the last meets the first.
+#: Ranges of the face's 68 points that form a line, and whether it is closed.
 _FACE_LINES = (
     (0, 5, False),
     (5, 10, False),
@@ -69,10 +69,10 @@ _BODY_LIMBS = (
 
 
 def pose_of(body: BodyModel, motion: np.ndarray | torch.Tensor, fps: float) -> Pose:
-    """The scored points and the face of a motion [T, 133].
+    """The scored points and the face of a motion [T, 133] at ``fps`` frames per second.
 
-    Raises ``ValueError`` for a motion of another shape, without frames or with numbers that are not
-    finite, and for a rate that cannot be.
+    Raises ``ValueError`` for a motion of another shape, without frames or with values that are not
+    finite, and for an invalid ``fps``.
     """
     motion = checked_motion(motion)
     fps = checked_fps(fps)
@@ -90,7 +90,7 @@ def pose_of(body: BodyModel, motion: np.ndarray | torch.Tensor, fps: float) -> P
 
 
 def write_pose(path: Path, body: BodyModel, motion: np.ndarray, fps: float) -> list[Path]:
-    """Write `pose_of`, atomically."""
+    """Write `pose_of` to ``path`` atomically. Returns what was written."""
     pose = pose_of(body, motion, fps)
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         pose.write(file)
@@ -100,7 +100,7 @@ def write_pose(path: Path, body: BodyModel, motion: np.ndarray, fps: float) -> l
 def components() -> list[PoseHeaderComponent]:
     """The groups of points, in order.
 
-    Their names say SMPLX, since the library takes a bare BODY with LEFT_HAND for another set.
+    Their names start with SMPLX, since the library takes BODY with LEFT_HAND for another set.
     """
     body = [JOINT_NAMES[index] for _, index in POINT_SETS["body"].points]
     body_limbs = [(body.index(a), body.index(b)) for a, b in _BODY_LIMBS]

@@ -1,4 +1,4 @@
-"""A motion on the body's skeleton, and the checks that all exports share."""
+"""A motion on the body's skeleton, and checks for all exports."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from smplx.joint_names import JOINT_NAMES
 from soke.body import BodyModel
 from soke.parts import FEATURE_SIZE
 
-#: Names of the joints that turn, in the body's order, as the `smplx` library spells them.
+#: Names of the joints that rotate, in the body's order, as in the `smplx` library.
 JOINTS: tuple[str, ...] = tuple(JOINT_NAMES[:55])
 
 
 def checked_motion(motion: np.ndarray | torch.Tensor) -> torch.Tensor:
     """The motion [T, 133] as float32 on the CPU.
 
-    Raises ``ValueError`` for another shape, no frames, or numbers that are not finite.
+    Raises ``ValueError`` for another shape, no frames, or values that are not finite.
     """
     values = torch.as_tensor(motion).detach().to("cpu", torch.float32)
     if values.ndim != 2 or values.shape[1] != FEATURE_SIZE:
@@ -29,16 +29,16 @@ def checked_motion(motion: np.ndarray | torch.Tensor) -> torch.Tensor:
     wrong = (~torch.isfinite(values)).any(dim=1).nonzero()[:, 0]
     if len(wrong):
         raise ValueError(
-            f"frame {int(wrong[0])} of the motion to export holds NaN or infinite numbers "
+            f"frame {int(wrong[0])} of the motion to export contains NaN or infinite values "
             f"({len(wrong)} of {len(values)} frames do)"
         )
     return values
 
 
 def checked_fps(fps: float) -> float:
-    """Frames a second, or ``ValueError`` if there cannot be so many."""
+    """``fps`` as a float; ``ValueError`` unless it is positive and finite."""
     if not (np.isfinite(fps) and fps > 0):
-        raise ValueError(f"a motion to export has more than {fps} frames a second")
+        raise ValueError(f"frames per second must be positive and finite, got {fps}")
     return float(fps)
 
 
@@ -48,7 +48,7 @@ def rest_joints(body: BodyModel) -> np.ndarray:
 
 
 def local_rotations(body: BodyModel, motion: torch.Tensor) -> tuple[Rotation, np.ndarray]:
-    """Rotations of the joints against their parents, [T * 55], and the expression [T, 10]."""
+    """Rotations of the joints relative to their parents [T * 55], and the expression [T, 10]."""
     pose, expression = body.full_pose(motion.to(body.betas))
     turns = Rotation.from_rotvec(pose.reshape(-1, 3).cpu().double().numpy())
     return turns, expression.cpu().numpy()
@@ -57,8 +57,8 @@ def local_rotations(body: BodyModel, motion: torch.Tensor) -> tuple[Rotation, np
 def quaternions(body: BodyModel, motion: torch.Tensor) -> np.ndarray:
     """Rotations of the joints as unit quaternions [T, 55, 4], x y z w.
 
-    Of the two quaternions of a rotation, that nearer to the frame before: what is interpolated
-    between frames then turns the short way.
+    A rotation has two quaternions. The one nearer to the frame before is used, so that
+    interpolation between frames turns the short way.
     """
     turns, _ = local_rotations(body, motion)
     values = turns.as_quat().reshape(len(motion), -1, 4)

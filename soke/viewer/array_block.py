@@ -1,4 +1,4 @@
-"""Arrays inside a page: one compressed block, and a list of what lies where in it."""
+"""Arrays inside a page: one compressed block, and an index of its contents."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import gzip
 
 import numpy as np
 
-#: Names of the element types, which are those of JavaScript's typed arrays.
+#: JavaScript's typed array for each element type.
 TYPES = {
     np.dtype(np.uint8): "Uint8Array",
     np.dtype(np.int8): "Int8Array",
@@ -20,7 +20,7 @@ _ALIGNMENT = 4  # bytes: a typed array starts at a multiple of its element's siz
 
 
 class Block:
-    """Collects arrays. `index` goes into the page's data, `text` is the block itself."""
+    """Collects arrays. `index` goes into the page's data, `text` returns the block itself."""
 
     def __init__(self) -> None:
         self.index: dict[str, dict[str, object]] = {}
@@ -28,7 +28,7 @@ class Block:
         self._size = 0
 
     def add(self, name: str, array: np.ndarray) -> None:
-        """Add an array of one of `TYPES`, row by row and little-endian."""
+        """Add an array, row by row and little-endian; ``KeyError`` for a type not in `TYPES`."""
         assert name not in self.index, name
         kind = TYPES[array.dtype]
         content = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes()
@@ -38,13 +38,13 @@ class Block:
         self._size += len(content)
 
     def text(self) -> str:
-        """The block, compressed with gzip, in base64. Equal arrays give an equal text."""
+        """The block, compressed with gzip, in base64. Equal arrays give equal text."""
         packed = gzip.compress(b"".join(self._pieces), compresslevel=9, mtime=0)
         return base64.b64encode(packed).decode("ascii")
 
 
 def unpack(text: str, index: dict[str, dict[str, object]]) -> dict[str, np.ndarray]:
-    """The arrays of a block: what the page's script does, for whoever reads a page in Python."""
+    """The arrays of a block by name; the page's script does the same in JavaScript."""
     content = gzip.decompress(base64.b64decode(text))
     names = {name: dtype for dtype, name in TYPES.items()}
     arrays = {}

@@ -1,4 +1,4 @@
-"""What a page carries of a clip: its words, and for each body how it moves and who looks where."""
+"""The data of a clip in a page: its text, and the motion and cameras of each body."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from soke.visualization.camera import FRAMINGS, cameras
 from soke.visualization.clip_view import ClipToShow, System
 
 _CHUNK = 32  # frames skinned at once
-_SIDE = 512  # pixels of the square view that cameras are computed for
+_SIDE = 512  # pixels of the square view for which cameras are computed
 
 
 class SkinningError:
-    """Distance between the page's vertices and the body model's, over all frames so far."""
+    """Distance (metres) between the page's vertices and the body model's, over all frames."""
 
     def __init__(self) -> None:
         self.maximum = 0.0
@@ -28,7 +28,7 @@ class SkinningError:
         self._count = 0
 
     def add(self, shown: torch.Tensor, true: torch.Tensor) -> None:
-        """Vertices ``[T, V, 3]`` in metres."""
+        """Add frames with vertices ``[T, V, 3]`` in metres."""
         distance = (shown - true).norm(dim=-1)
         self.maximum = max(self.maximum, float(distance.max()))
         self._sum += float(distance.double().sum())
@@ -44,7 +44,7 @@ def check(clip: ClipToShow) -> None:
     if not clip.systems:
         raise ValueError(f"clip {clip.name!r} has no system to show")
     if not (np.isfinite(clip.fps) and clip.fps > 0):
-        raise ValueError(f"clip {clip.name!r}: {clip.fps} frames a second cannot be played")
+        raise ValueError(f"clip {clip.name!r} cannot be played at {clip.fps} frames per second")
     for system in clip.systems:
         where = f"clip {clip.name!r}, {system.title!r}"
         shape = np.shape(system.motion)
@@ -57,7 +57,7 @@ def check(clip: ClipToShow) -> None:
         shape = np.shape(system.tokens)
         if len(shape) != 2 or shape[1] != len(clip.parts):
             raise ValueError(
-                f"{where}: tokens are [S, P] with a column for each of the parts "
+                f"{where}: tokens are [S, P] with one column for each of the parts "
                 f"{list(clip.parts)}, got {shape}"
             )
 
@@ -65,7 +65,7 @@ def check(clip: ClipToShow) -> None:
 def describe(
     clip: ClipToShow, body: BodyModel, skin: PageSkin, error: SkinningError
 ) -> tuple[dict[str, object], Block]:
-    """A clip's entry in the page's data, and its arrays. ``error`` is carried on."""
+    """A clip's entry in the page's data, and its arrays. Adds its frames to ``error``."""
     block = Block()
     shapes = []
     for i, system in enumerate(clip.systems):
@@ -115,6 +115,6 @@ def _measure(skin: PageSkin, motion: PageMotion, true: torch.Tensor, error: Skin
 
 
 def distinct_tints(clips: Sequence[ClipToShow]) -> list[tuple[int, int, int]]:
-    """The colours of all bodies, each once, in order."""
+    """The colours of all bodies in order, without repeats."""
     tints = {tuple(int(level) for level in s.tint): None for c in clips for s in c.systems}
     return list(tints)

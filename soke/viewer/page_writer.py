@@ -1,7 +1,7 @@
-"""Writes the page: one HTML file with its style, its script, the body and the motions in it.
+"""Write the page: one HTML file that contains its style, its script, the body and the motions.
 
-Nothing is loaded from anywhere: the page's own security policy forbids it, and allows no script
-but the one that is written here. Texts reach the page as data and are put into it as text.
+The page loads nothing: its content security policy forbids that, and allows only the script written
+here. Texts are stored as data and displayed as text.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from soke.visualization.clip_view import ClipToShow
 from soke.visualization.renderer import Lighting
 from soke.visualization.scene import body_colors
 
-#: The pieces of the page's script, in the order in which they are joined.
+#: The files of the page's script, in the order in which they are joined.
 SCRIPTS = (
     "arrays",
     "skin",
@@ -41,23 +41,23 @@ SCRIPTS = (
     "controls",
     "main",
 )
-#: The view that a page opens with, and the combined one: what is inset in its lower corners, left
-#: and right, comes after the main camera.
+#: The first view of a page.
 FIRST_VIEW = "upper_body"
+#: Cameras of the combined view: the main one, then the lower left and right insets.
 COMBINED = ("upper_body", "right_hand", "left_hand")
 
 
 def write_page(
     path: str | Path, clips: Sequence[ClipToShow], body: BodyModel, *, title: str = "Signing"
 ) -> Path:
-    """Write a page that shows ``clips`` on ``body``, to be opened from disk in any browser.
+    """Write a page that shows ``clips`` on ``body``; any browser opens it from disk.
 
     The bodies of a clip are side by side and move together. ``title`` is the page's heading. The
-    page says which body it is and how far its skinning is from the body model at most and on
-    average, over all frames that it shows. Returns ``path``.
+    page names the body model, and states the maximum and mean distance of its vertices from that
+    model over all frames. Returns ``path``.
 
-    Raises ``ValueError`` where there are no clips, or for one whose fps, motion or tokens cannot
-    be shown, before anything is written.
+    Raises ``ValueError`` before anything is written if there are no clips, or if the fps, motion or
+    tokens of a clip cannot be shown.
     """
     if not clips:
         raise ValueError("there are no clips to put on a page")
@@ -76,7 +76,7 @@ def write_page(
 def _write_blocks(
     file: TextIO, clips: Sequence[ClipToShow], body: BodyModel, skin: PageSkin
 ) -> dict[str, Any]:
-    """Write the arrays, clip by clip, and return the data that tells what they are."""
+    """Write the arrays, clip by clip, and return the data that describes them."""
     tints = distinct_tints(clips)
     error = SkinningError()
     entries = []
@@ -101,7 +101,7 @@ def _write_blocks(
 
 
 def _views() -> list[dict[str, object]]:
-    """The rows of `FRAMINGS`, and the combined view; each names its cameras, the main one first."""
+    """The rows of `FRAMINGS` and the combined view, each with its cameras, main one first."""
 
     def cameras(*names: str) -> list[dict[str, object]]:
         return [{"name": name, "fade": FRAMINGS[name].fade} for name in names]
@@ -124,7 +124,7 @@ def _write_block(file: TextIO, identity: str, block: Block) -> None:
 
 
 def _frame(title: str) -> tuple[str, str]:
-    """What stands in the page before and after its data."""
+    """The page before and after its data."""
     folder = files("soke.viewer") / "page"
     style = (folder / "style.css").read_text(encoding="utf-8")
     pieces = [(folder / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS]
@@ -145,7 +145,7 @@ def _hash(content: str) -> str:
 
 
 def _inert_json(data: object) -> str:
-    """JSON that no HTML parser takes for markup, whatever texts are in it."""
+    """JSON that an HTML parser never takes for markup, whatever texts it contains."""
     text = json.dumps(data, ensure_ascii=True, allow_nan=False)
     for letter in "<>&":
         text = text.replace(letter, f"\\u{ord(letter):04x}")

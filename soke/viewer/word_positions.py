@@ -1,20 +1,20 @@
-"""Where the words that were looked up stand in a text."""
+"""Find retrieved and missing words in a text."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 
-#: Scripts that are written without spaces between words: a word may start anywhere.
+#: Scripts without spaces between words: a word may start anywhere.
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\ud7ff\uf900-\ufaff]")
 
 
 def marked(text: str, keywords: Sequence[str], missing: Sequence[str]) -> list[tuple[str, str]]:
-    """Cut a text into spans ``(letters, kind)``, which joined give the text again.
+    """Split a text into spans ``(letters, kind)``; joined, the letters are the text again.
 
-    ``kind`` is "retrieved" or "missing" where a word of ``keywords`` or ``missing`` stands as a
-    whole word (in whatever case), else "". Where words overlap, the longer one counts; a base
-    form that does not stand in the text as it is leaves no span.
+    ``kind`` is "retrieved" or "missing" for a whole word of ``keywords`` or ``missing`` in any
+    case, else "". If words overlap, the longer one wins. A base form that does not occur literally
+    in the text gets no span.
     """
     kinds = {word.casefold(): "missing" for word in missing if word}
     kinds |= {word.casefold(): "retrieved" for word in keywords if word}
@@ -26,7 +26,7 @@ def marked(text: str, keywords: Sequence[str], missing: Sequence[str]) -> list[t
     end = 0
     for match in pattern.finditer(text):
         kind = kinds.get(match[0].casefold())
-        if kind is None:  # letters that are alike to the search and not to the table
+        if kind is None:  # equal for the regular expression but not after casefold()
             continue
         spans += [(text[end : match.start()], ""), (match[0], kind)]
         end = match.end()

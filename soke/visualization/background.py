@@ -1,4 +1,4 @@
-"""What bodies stand before: the usual soft grey, a colour, or nothing at all."""
+"""The background behind bodies: the default soft grey, a colour, or transparency."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ PAGE: Color = (255, 255, 255)
 PALE_INK: Color = (110, 114, 122)
 LIGHT_INK: Color = (240, 241, 244)
 PALE_LIGHT_INK: Color = (186, 190, 198)
-DARK = 128  # luma, 0 to 255, below which letters are light
+DARK = 128  # luma, 0 to 255: text on a darker background is light
 
 
 @dataclass(frozen=True)
 class Ground:
-    """Colours round the bodies, sRGB 0 to 255; None is transparent.
+    """Background colours, sRGB 0 to 255; None is transparent.
 
-    ``view`` is behind the bodies, ``page`` round the views and behind the letters.
+    ``view`` is behind the bodies, ``page`` around the views and behind text.
     """
 
     view: Color | None = Lighting().ground
@@ -30,7 +30,7 @@ class Ground:
     pale_ink: Color = PALE_INK
 
     def blank(self, height: int, width: int) -> Frame:
-        """An empty page, with a fourth channel if it is transparent."""
+        """An empty page ``[height, width, 3]``, or 4 channels if it is transparent."""
         if self.page is None:
             return np.zeros((height, width, 4), np.uint8)
         page = np.empty((height, width, 3), np.uint8)
@@ -39,9 +39,9 @@ class Ground:
 
 
 def choose_ground(background: str | Color | None) -> Ground:
-    """The ground for "transparent", a colour ("#00ff00", "navy", or three levels), or None.
+    """The colours for "transparent", a colour ("#00ff00", "navy" or RGB levels), or None.
 
-    None is the usual look: soft grey behind the bodies, a white page. Raises ``ValueError`` for
+    None is the default: soft grey behind the bodies, a white page. Raises ``ValueError`` for
     anything else.
     """
     if background is None:
@@ -60,18 +60,18 @@ def _color(background: str | Color) -> Color:
         red, green, blue = (int(level) for level in levels)
     except (ValueError, TypeError) as error:
         raise ValueError(
-            f"the background {background!r} is no colour; write transparent, a name such as white, "
-            "or red, green and blue as #rrggbb"
+            f"the background {background!r} is not a colour; use transparent, a name such as "
+            "white, or #rrggbb"
         ) from error
     if not all(0 <= level <= 255 for level in (red, green, blue)):
-        raise ValueError(f"the levels of a background lie from 0 to 255, got {background!r}")
+        raise ValueError(f"background levels range from 0 to 255, got {background!r}")
     return red, green, blue
 
 
 def put(page: Frame, picture: Frame, top: int, left: int) -> None:
-    """Lay ``picture`` on ``page``; each may be transparent or not.
+    """Paste ``picture`` on ``page`` in place; both may be opaque or transparent.
 
-    On a transparent page the picture takes the place of what was there; elsewhere it is laid over.
+    On a transparent page the picture replaces what is there; on an opaque one it is blended over.
     """
     height, width, channels = picture.shape
     place = page[top : top + height, left : left + width]

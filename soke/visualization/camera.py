@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-#: Vertex numbers of the named regions of a body, such as those a joint's skinning weights rule.
+#: Vertex indices of the named regions of a body.
 Regions = Mapping[str, np.ndarray]
-#: From vertices [V, 3] to a box, low and high [2, 3].
+#: Maps vertices [V, 3] to their bounding box, low and high [2, 3].
 Look = Callable[[np.ndarray], np.ndarray]
 
 
@@ -19,9 +19,10 @@ class Camera:
     """A long-lens perspective camera that looks at ``target`` (metres).
 
     ``span`` metres are visible from top to bottom at the target, on ``height`` pixels. The camera
-    stands ``lens`` spans away: 4 is a field of view of 14 degrees. ``yaw`` and ``pitch`` (radians)
-    walk it round the target; at 0 it looks along -z. What lies deeper than ``fade`` metres behind
-    the target gradually takes the ground's colour; None draws everything in full.
+    is ``lens`` spans away: 4 is a field of view of 14 degrees. ``yaw`` and ``pitch`` (radians)
+    orbit it around the target; at 0 it looks along -z. Surfaces more than ``fade`` metres behind
+    the target gradually fade into the background; None disables fading. Raises ``ValueError`` for
+    a size or span that is not positive.
     """
 
     target: tuple[float, float, float]
@@ -37,7 +38,7 @@ class Camera:
         if self.width < 1 or self.height < 1:
             raise ValueError(f"a picture of {self.width} x {self.height} pixels cannot be drawn")
         if not self.span > 0:
-            raise ValueError(f"a camera has to see more than {self.span} metres")
+            raise ValueError(f"a camera needs a span of more than 0 metres, got {self.span}")
 
     @property
     def distance(self) -> float:
@@ -45,7 +46,7 @@ class Camera:
 
     @property
     def rotation(self) -> np.ndarray:
-        """Rows are the picture's right, the picture's up and the way back to the camera."""
+        """Rows are the picture's right, the picture's up and the direction to the camera."""
         sin_yaw = np.sin(self.yaw)
         cos_yaw = np.cos(self.yaw)
         sin_pitch = np.sin(self.pitch)
@@ -59,10 +60,10 @@ class Camera:
         return np.asarray(self.target) + self.rotation[2] * self.distance
 
     def project(self, vertices: np.ndarray, scale: int = 1) -> np.ndarray:
-        """Points ``[V, 3]`` to ``[V, 3]``: x and y in pixels times ``scale``, and 1 / depth.
+        """Project points ``[V, 3]`` (metres) to ``[V, 3]``: x, y in pixels / ``scale``, 1 / depth.
 
         The top left corner of the picture is (0, 0). 1 / depth (1 / metre) is zero for points at
-        or behind the camera; between the corners of a triangle it is linear in the picture.
+        or behind the camera; it is linear in the picture between the corners of a triangle.
         """
         seen = (np.asarray(vertices, np.float64) - self.eye) @ self.rotation.T
         depth = -seen[:, 2]
@@ -77,10 +78,10 @@ class Camera:
 class Framing:
     """A row of the camera table.
 
-    ``regions`` are followed; none means the body as a whole, seen by a camera that stands still.
-    ``share`` is the part of the body's height, from the top, that has to be in view. ``margin``
-    widens the view. ``follow`` is how slowly the camera follows, as the standard deviation
-    (seconds) of a Gaussian over time.
+    The camera follows ``regions``; without any it stands still and shows the whole body.
+    ``share`` is the part of the body's height, from the top, that must be visible. ``margin``
+    widens the view. ``follow`` is the standard deviation (seconds) of the Gaussian that smooths
+    the camera's path. ``fade`` is that of `Camera`.
     """
 
     regions: tuple[str, ...] = ()
@@ -90,8 +91,8 @@ class Framing:
     fade: float | None = None
 
 
-#: Share of the picture that what is followed may fill before the camera keeps up with it; what
-#: lies nearer than the target looks up to a tenth larger.
+#: Share of the picture that the followed region may fill before the camera moves along with it.
+#: Parts nearer than the target look up to a tenth larger.
 BORDER = 0.88
 
 #: A close-up or view is a row.
@@ -105,13 +106,13 @@ FRAMINGS: dict[str, Framing] = {
 
 
 def framing(name: str, regions: Regions) -> Framing:
-    """Look a row of `FRAMINGS` up; ``ValueError`` if it or a region that it needs is not there."""
+    """Return a row of `FRAMINGS`; ``ValueError`` if it or a region that it needs is missing."""
     if name not in FRAMINGS:
         raise ValueError(f"there is no view {name!r}; choose from {', '.join(FRAMINGS)}")
     for region in FRAMINGS[name].regions:
         if region not in regions or len(regions[region]) == 0:
             known = ", ".join(sorted(regions)) or "none"
-            raise ValueError(f"view {name!r} needs the vertices of {region!r}; given are: {known}")
+            raise ValueError(f"view {name!r} needs the vertices of {region!r}; available: {known}")
     return FRAMINGS[name]
 
 
@@ -123,11 +124,11 @@ def cameras(
     height: int,
     fps: float = 25.0,
 ) -> list[list[Camera]]:
-    """One camera a frame for every body, all of one scale, so that the bodies can be compared.
+    """One camera per frame and body, all at the same scale so that bodies can be compared.
 
     ``bodies`` are vertices ``[T, V, 3]`` (metres; T may differ), ``width`` and ``height`` the
-    picture's pixels. Raises ``ValueError`` for a view that is not in `FRAMINGS` or whose region is
-    not among ``regions``.
+    picture's size in pixels. Raises ``ValueError`` for a view that is not in `FRAMINGS` or whose
+    region is not among ``regions``.
     """
     return cameras_of_views([(name, width, height)], bodies, regions, fps)[0]
 
@@ -138,9 +139,9 @@ def cameras_of_views(
     regions: Regions,
     fps: float = 25.0,
 ) -> list[list[list[Camera]]]:
-    """What `cameras` gives for each of several views: name, width and height.
+    """`cameras` for several ``views``, each a name, a width and a height.
 
-    Each frame of a body is looked at once, in order, and not kept.
+    Each frame is read once, in order, and not kept.
     """
     rows = [framing(name, regions) for name, _, _ in views]
     firsts = [body[0][:, 1] for body in bodies]
@@ -163,7 +164,7 @@ def cameras_of_views(
 
 
 def _look(row: Framing, regions: Regions, top: float, bottom: float) -> Look:
-    """What finds the box, low and high [2, 3], that a view has to show of vertices [V, 3]."""
+    """A function from vertices [V, 3] to the box, low and high [2, 3], that a view must show."""
     if row.regions:
         chosen = np.unique(np.concatenate([regions[region] for region in row.regions]))
         return lambda vertices: _box(vertices[chosen])
@@ -171,7 +172,7 @@ def _look(row: Framing, regions: Regions, top: float, bottom: float) -> Look:
 
     def above(vertices: np.ndarray) -> np.ndarray:
         upper = vertices[vertices[:, 1] >= line]
-        if not len(upper):  # nothing to show in this frame: any box inside the others'
+        if not len(upper):  # nothing to show in this frame: NaN is ignored later
             return np.full((2, 3), np.nan)
         box = _box(upper)
         box[0, 1] = line
@@ -214,8 +215,8 @@ def _follow(
 ) -> np.ndarray:
     """A smooth path ``[T, 3]`` through the middles of boxes ``low`` to ``high`` ``[T, 3]``.
 
-    Where the box moves so fast that it would leave the ``wide`` x ``tall`` view, the path keeps
-    up with it instead of seeing more: a wider view would make a hand small in every frame.
+    Where a box would leave the ``wide`` x ``tall`` view, the path follows it more closely. A wider
+    view would make a hand small in every frame.
     """
     middle = (low + high) / 2
     path = gaussian_filter1d(middle, deviation, axis=0, mode="nearest") if deviation > 0 else middle

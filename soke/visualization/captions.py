@@ -1,4 +1,4 @@
-"""Text in pictures, in a font that has the letters: umlauts, Chinese and whatever a text needs."""
+"""Text in pictures, in a font that has the needed characters, such as umlauts or Chinese."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 Color = tuple[int, int, int]
 INK: Color = (38, 42, 52)
 
-#: Where Linux, macOS and Windows keep fonts. Folders that are not there are skipped.
+#: Font folders of Linux, macOS and Windows. Missing ones are skipped.
 FONT_FOLDERS: tuple[Path, ...] = (
     Path("/usr/share/fonts"),
     Path("/usr/local/share/fonts"),
@@ -30,7 +30,7 @@ FONT_FOLDERS: tuple[Path, ...] = (
     Path(os.environ.get("WINDIR") or "C:/Windows") / "Fonts",
     Path(os.environ.get("LOCALAPPDATA") or "~/AppData/Local") / "Microsoft/Windows/Fonts",
 )
-#: Good text fonts, the best first; file names in lower case. Later ones have more letters.
+#: Preferred fonts as lower-case file names, best first. Later ones cover more characters.
 PREFERRED_FONTS: tuple[str, ...] = (
     "notosans-regular.ttf",
     "dejavusans.ttf",
@@ -57,7 +57,7 @@ _FONT_SUFFIXES = {".ttf", ".ttc", ".otf"}
 _NOT_FOR_TEXT = re.compile(
     r"bold|italic|oblique|mono|emoji|symbol|serif|math|icon|lastresort", re.I
 )
-_UNASSIGNED = "\uffff"  # never a character: every font draws its "missing" box
+_UNASSIGNED = "\uffff"  # not a character, so every font draws its "missing" box
 
 
 @lru_cache(maxsize=1)
@@ -69,7 +69,7 @@ def _installed_fonts() -> dict[str, Path]:
             for path in sorted(folder.expanduser().rglob("*")):
                 if path.suffix.lower() in _FONT_SUFFIXES:
                     found.setdefault(path.name.lower(), path)
-        except (OSError, RuntimeError):  # a folder that may not be read, or a user without a home
+        except (OSError, RuntimeError):  # an unreadable folder, or a user without a home
             continue
     return found
 
@@ -101,7 +101,7 @@ def _candidates(named: str | Path | None) -> Iterator[Path]:
 
 @lru_cache(maxsize=64)
 def _load(path: Path | None, size: int) -> ImageFont.FreeTypeFont | None:
-    """The font of a file, or Pillow's own for None; None if the file is not a usable font."""
+    """The font in a file, or Pillow's default for None; None if the file is not a usable font."""
     if path is None:
         return ImageFont.load_default(size)
     try:
@@ -122,7 +122,7 @@ def _has(path: Path | None, character: str) -> bool:
 
 
 def missing_letters(text: str, path: Path | None) -> str:
-    """Characters of ``text`` that the font lacks, each once; blanks and controls do not count."""
+    """Characters of ``text`` that the font lacks, each once, without blanks and controls."""
     visible = sorted({c for c in text if unicodedata.category(c)[0] not in "ZC"})
     return "".join(c for c in visible if not _has(path, c))
 
@@ -130,9 +130,9 @@ def missing_letters(text: str, path: Path | None) -> str:
 def find_font(text: str, size: int, font: str | Path | None = None) -> ImageFont.FreeTypeFont:
     """The first font that has every letter of ``text``, ``size`` pixels tall.
 
-    ``font`` (a path, or a file name in a system font folder) is tried first. Where no font has all
-    letters, a warning names the text and the letters, and the font that lacks fewest is returned;
-    without any font on the machine that is Pillow's own, which only has English letters. Raises
+    ``font`` (a path, or a file name in a system font folder) is tried first. If no font has every
+    letter, a warning names the missing ones and the font that lacks the fewest is returned. On a
+    machine without fonts that is Pillow's default, which has only English letters. Raises
     ``ValueError`` if ``font`` does not exist or is not a font.
     """
     if font is not None and _load(_named_font(font), size) is None:
@@ -155,7 +155,7 @@ def _choose(text: str, named: str | None) -> Path | None:
             fewest = missing
     if fewest:
         logger.warning(
-            "no font has the letters %s of %r, so they appear as boxes; install one that has "
+            "no font has the letters %s of %r, so they appear as boxes; install one that does "
             "(Debian, Ubuntu: apt install fonts-wqy-microhei) or name a font file",
             fewest,
             text,
@@ -164,13 +164,13 @@ def _choose(text: str, named: str | None) -> Path | None:
 
 
 _NO_BLANKS = r"\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef"  # scripts without blanks
-#: What a line may be broken between: a letter of such a script with the stops that follow it, a
-#: run of blanks, a word.
+#: Pieces between which a line may break: a letter of such a script with the punctuation that
+#: follows it, a run of blanks, or a word.
 _PIECES = re.compile(rf"[{_NO_BLANKS}][、。，；：？！」』）》]*|\s+|[^\s{_NO_BLANKS}]+")
 
 
 def wrap(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
-    """Break ``text`` into lines of at most ``width`` pixels; a word that is longer is cut."""
+    """Break ``text`` into lines of at most ``width`` pixels; longer words are cut."""
     lines = []
     line = ""
     for piece in _PIECES.findall(" ".join(text.split())):
@@ -199,11 +199,11 @@ def text_strip(
     max_lines: int = 4,
     font: str | Path | None = None,
 ) -> np.ndarray:
-    """Write ``text`` centred on a strip ``[H, width, 3]`` uint8 that is as tall as it needs to be.
+    """Draw ``text`` centred on a strip ``[H, width, 3]`` uint8 that is as tall as needed.
 
-    Without a ``ground`` the strip is transparent: ``[H, width, 4]``. ``size`` is the font size in
-    pixels. Text that fills more than ``max_lines`` lines ends in an
-    ellipsis. Raises ``ValueError`` as `find_font` does.
+    ``ground`` is the background colour; without one the strip is transparent: ``[H, width, 4]``.
+    ``size`` is the font size in pixels. Text longer than ``max_lines`` lines ends in an ellipsis.
+    Raises ``ValueError`` as `find_font` does.
     """
     chosen = find_font(text, size, font)
     lines = wrap(text, chosen, max(width - 2 * padding, 1))
@@ -214,7 +214,7 @@ def text_strip(
         lines[-1] += "..."
     pitch = round(1.35 * size)
     extent = width, pitch * len(lines) + 2 * padding
-    # On a transparent strip letters are drawn into what is covered: their edges keep their colour.
+    # A transparent strip has letters in its alpha channel only, so that edges keep their colour.
     image = Image.new("L", extent) if ground is None else Image.new("RGB", extent, ground)
     pen = ImageDraw.Draw(image)
     for i, line in enumerate(lines):

@@ -1,4 +1,4 @@
-"""Clips to films, each with a contact sheet."""
+"""Write a clip as a video with a contact sheet."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from soke.visualization.clip_view import ClipToShow
 from soke.visualization.lazy_frames import LazyClip
 from soke.visualization.source_video import beside, original_frames
 
-#: What a panel can show; its place decides the colour, wherever it is shown.
+#: What a panel can show. The position in this list decides the colour.
 SYSTEMS = ("reference", "generated")
-#: The contact sheet beside a film shows every so many frames, or fewer of a long clip, in columns.
+#: The contact sheet shows every tenth frame, or fewer of a long clip, in this many columns.
 SHEET_STEP = 10
 SHEET_FRAMES = 60
 SHEET_COLUMNS = 6
-#: What the camera looks at, and the close-ups below it.
+#: A view, and the close-ups below it.
 VIEWS: dict[str, tuple[str, tuple[str, ...]]] = {
     "upper_body": ("upper_body", ("right_hand",)),
     "combined": ("combined", ()),
@@ -39,26 +39,26 @@ VIEWS: dict[str, tuple[str, tuple[str, ...]]] = {
     "right_hand": ("right_hand", ()),
     "left_hand": ("left_hand", ()),
 }
-#: Endings of a film; one of none of them is a folder of images.
+#: Endings of the output path; "frames" is a folder of images.
 FORMATS = {"mp4": ".mp4", "gif": ".gif", "frames": "-frames"}
-SHEET = ".png"  # ending of the contact sheet
+SHEET = ".png"  # suffix of the contact sheet
 _WRITERS: dict[str, Callable[[Path, Iterable[np.ndarray], float], object]] = {
     ".mp4": write_video,
     ".mov": write_video,
     ".gif": write_gif,
 }
-#: Pixels of the column for the video that a clip was recorded from.
+#: Width in pixels of the column for the original video.
 ORIGINAL_WIDTH = 480
-#: A caption has room for fewer letters than that; what follows is not looked at.
+#: Longer texts are cut before layout; a caption has room for fewer letters.
 CAPTION_LETTERS = 600
-#: So many words are named below the caption, cut to so many letters; the rest is counted.
+#: At most this many words, each cut to this many letters, are listed below the caption.
 NOTED_WORDS = 12
 WORD_LETTERS = 40
 
 
 @dataclass(frozen=True)
 class Look:
-    """How films look.
+    """How videos look.
 
     ``view`` is a key of `VIEWS`, ``font`` a font file for captions; for ``background`` see
     `soke.visualization.render_clip`.
@@ -77,7 +77,7 @@ LOOK = Look()
 
 
 def note(keywords: Sequence[str], missing: Sequence[str], body: BodyModel) -> str:
-    """The line below the caption: what was retrieved, what was not found, which body it is."""
+    """The line below the caption: retrieved signs, words not found, and the body's name."""
     pieces = [
         f"{title}: {listed(words)}"
         for title, words in (("retrieved signs", keywords), ("not found", missing))
@@ -103,12 +103,12 @@ def film(
     look: Look = LOOK,
     sheet: str | Path | None = None,
 ) -> list[Path]:
-    """Write a film of a clip's bodies side by side, and a contact sheet.
+    """Write a video of a clip's bodies side by side, and a contact sheet.
 
-    ``path`` ends in .mp4, .mov or .gif, or in -frames, for a folder of images. ``sheet`` is by
-    default beside the film, with the suffix .png. Returns both. Raises ``ValueError`` for other
-    endings and as `soke.visualization.render_clip` and the writers do; nothing is left under the
-    final names then.
+    ``path`` ends in .mp4, .mov or .gif, or in -frames for a folder of images. ``sheet`` is by
+    default beside it, with the suffix .png. Returns both paths. Raises ``ValueError`` for other
+    endings, and as `soke.visualization.render_clip` and the writers do; then neither file is left
+    behind.
     """
     path = Path(path)
     sheet = path.with_suffix(SHEET) if sheet is None else Path(sheet)
@@ -162,7 +162,7 @@ def _drawn(body: BodyModel, clip: ClipToShow, look: Look) -> Iterator[np.ndarray
 
 
 def _posed(body: BodyModel, motion: np.ndarray) -> LazyClip:
-    """Vertices [T, V, 3] of a motion, posed when they are drawn: memory does not grow with T."""
+    """Vertices [T, V, 3] of a motion [T, 133], posed when drawn: memory does not grow with T."""
 
     def pose(rows: slice) -> np.ndarray:
         return body.vertices(torch.as_tensor(motion[rows])).numpy()
@@ -173,7 +173,7 @@ def _posed(body: BodyModel, motion: np.ndarray) -> LazyClip:
 def _keeping(
     frames: Iterable[np.ndarray], places: range, kept: list[np.ndarray]
 ) -> Iterator[np.ndarray]:
-    """Pass frames on, and keep those at ``places`` at half their size."""
+    """Yield all frames, and append those at ``places`` to ``kept`` at half their size."""
     for t, frame in enumerate(frames):
         if t in places:
             height, width, channels = frame.shape  # height and width are even

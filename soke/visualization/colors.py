@@ -1,4 +1,4 @@
-"""Colours of bodies: clothes that tell systems apart, and skin where hands and faces are read."""
+"""Colours of bodies: clothes that distinguish systems, and bare skin on hands and face."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ HEM_ROUNDS = 5
 def body_colors(
     vertex_count: int, regions: Regions, tint: Color, faces: np.ndarray | None = None
 ) -> np.ndarray:
-    """Colours ``[V, 3]`` (sRGB, 0 to 1): clothes in ``tint``, bare skin where close-ups look.
+    """Colours ``[V, 3]`` (sRGB, 0 to 1): clothes in ``tint`` (0 to 255), skin in close-up regions.
 
-    A light hand before a darker chest is easier to read than one of the chest's colour. With
-    ``faces`` [F, 3] the hem between the two is softened: regions end at whole triangles.
+    A light hand is easier to read in front of a darker chest. With ``faces`` [F, 3] the boundary
+    between skin and clothes is smoothed; otherwise it follows the triangles.
     """
     clothes = np.array(tint) / 255
     skin = np.array(SKIN) / 255
@@ -42,7 +42,7 @@ def body_colors(
 
 
 def _softened(values: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Values ``[V]`` averaged with their neighbours on the mesh, a few times over."""
+    """Values ``[V]`` averaged with their neighbours on the mesh, `HEM_ROUNDS` times."""
     count = len(values)
     rows = faces[:, [0, 1, 2]].ravel()
     columns = faces[:, [1, 2, 0]].ravel()

@@ -1,4 +1,4 @@
-"""The compiled loops of the rasteriser. Each works on a band of rows and holds no GIL."""
+"""The compiled loops of the rasteriser. Each handles a band of rows and releases the GIL."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from numba import njit
 
 Array = np.ndarray
 
-SHADOW_TAPS = 3  # the shadow is averaged over 2 * taps texels a side: that softens its edge
-SAME_DEPTH = 0.0005  # relative difference of depth
-#: Cosine to the viewer below which the back of an open mesh is seen. At the outline of a round
-#: body smooth normals turn away a little, and must not be flipped there.
+SHADOW_TAPS = 3  # the shadow is averaged over 2 * taps texels per side, for a soft edge
+SAME_DEPTH = 0.0005  # relative difference of depth within which samples share their shading
+#: A normal is flipped if its cosine to the viewer is below this: the back of an open mesh is
+#: visible. Smooth normals turn away slightly at the outline of a round body and must not flip.
 BACK = -0.3
 
-#: Sums may be taken in another order, which is a fifth faster; infinity keeps its meaning.
+#: Reordered sums are a fifth faster; infinity keeps its meaning.
 OUTER = {
     "cache": True,
     "nogil": True,
@@ -26,20 +26,20 @@ INNER = {**OUTER, "forceinline": True}
 
 
 class Light(NamedTuple):
-    """What `shade` has to know of light and air; linear colours, metres."""
+    """Light and fading for `shade`; linear colours, metres."""
 
     key: np.ndarray  # [4]: direction and intensity
     fill: np.ndarray  # [4]
     around: np.ndarray  # [3]: from the sky, from the floor, darkening of edges
     ground: np.ndarray  # [3]
     viewer: np.ndarray  # [3]: direction
-    fade_from: np.float32  # depth at which things start to fade into the ground
+    fade_from: np.float32  # depth at which surfaces start to fade into the background
     fade_over: np.float32
-    softness: np.float32  # metres over which a blocker comes to full shade
+    softness: np.float32  # metres over which the shade of a blocker becomes full
 
 
 class Corners(NamedTuple):
-    """The vertices of a face, and how much each counts at a sample."""
+    """The vertices of a face and their weights at a sample."""
 
     a: int
     b: int
@@ -78,18 +78,19 @@ def vertex_normals(vertices: Array, faces: Array, normals: Array) -> None:
 
 @njit(**OUTER)
 def draw(points: Array, faces: Array, nearness: Array, seen: Array, top: int, bottom: int) -> None:
-    """Keep the nearest face of each sample in the rows from ``top`` to ``bottom``.
+    """Find the nearest face of each sample in the rows from ``top`` to ``bottom``.
 
-    ``points`` [V, 3] are x, y and something that grows towards the viewer and is linear in x and
-    y. ``nearness`` and ``seen`` [height, width] receive that something and the face; an empty
-    ``seen`` is left alone. A sample on the edge between two faces belongs to either, so there are
-    no holes. Both sides of a face are drawn.
+    ``points`` [V, 3] are x, y and a nearness that grows towards the viewer and is linear in x and
+    y. ``nearness`` and ``seen`` [height, width] receive the nearness and the face; an empty
+    ``seen`` is left alone. A sample on the edge between two faces is covered, so there are no
+    holes. Both sides of a face are drawn.
     """
     width = nearness.shape[1]
     remember = seen.size > 0
     for f in range(len(faces)):
         a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
-        ax, ay, bx, by = points[a, 0], points[a, 1], points[b, 0], points[b, 1]
+        ax, ay = points[a, 0], points[a, 1]
+        bx, by = points[b, 0], points[b, 1]
         cx, cy = points[c, 0], points[c, 1]
         area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
         if not abs(area) > 1e-12:  # also NaN: a corner behind the camera
@@ -120,14 +121,14 @@ def draw(points: Array, faces: Array, nearness: Array, seen: Array, top: int, bo
 
 @njit(**INNER)
 def _lit_share(shadow: Array, x: float, y: float, z: float, softness: float) -> float:
-    """Share of the key light that reaches a point of the shadow map's space, 0 to 1."""
+    """Share of the key light, 0 to 1, that reaches a point in shadow-map coordinates."""
     side = len(shadow)
     column, row = int(np.floor(x)), int(np.floor(y))
     if not (SHADOW_TAPS <= column < side - SHADOW_TAPS - 1):
         return np.float32(1)
     if not (SHADOW_TAPS <= row < side - SHADOW_TAPS - 1):
         return np.float32(1)
-    # The window slides with the point: its outermost texels count by the share that lies inside.
+    # The window moves with the point: its outermost texels are weighted by their overlap.
     fx, fy = np.float32(x - column), np.float32(y - row)
     total = np.float32(0)
     for i in range(-SHADOW_TAPS, SHADOW_TAPS + 1):
@@ -138,7 +139,7 @@ def _lit_share(shadow: Array, x: float, y: float, z: float, softness: float) -> 
             weight = fy
         line = np.float32(0)
         for j in range(-SHADOW_TAPS, SHADOW_TAPS + 1):
-            # A blocker that is barely in front of the point shades it a little only.
+            # A blocker barely in front of the point shades it only a little.
             blocked = (shadow[row + i, column + j] - z) / softness
             blocked = min(max(blocked, np.float32(0)), np.float32(1))
             if j == -SHADOW_TAPS:
@@ -164,35 +165,44 @@ def shade(
     top: int,
     bottom: int,
 ) -> None:
-    """Colour the pixels of the rows from ``top`` to ``bottom`` of ``frame`` [height, width, C].
+    """Colour the rows from ``top`` to ``bottom`` of ``frame`` [height, width, C], uint8.
 
-    ``data`` [V, 9] holds normal, linear colour and shadow-map position of each vertex. With C = 3
-    what is not covered shows the ground; with C = 4 the last channel says how much is covered.
+    ``data`` [V, 9] holds the normal, linear colour and shadow-map position of each vertex. With
+    C = 3 uncovered samples show the background; with C = 4 the last channel is the coverage.
     """
     scale = len(seen) // len(frame)
     share = np.float32(1 / (scale * scale))
-    zero, one, half = np.float32(0), np.float32(1), np.float32(0.5)
-    steps, clear = np.float32(len(gamma) - 1), frame.shape[2] == 4
+    zero = np.float32(0)
+    one = np.float32(1)
+    half = np.float32(0.5)
+    steps = np.float32(len(gamma) - 1)
+    clear = frame.shape[2] == 4
     for y in range(top, bottom):
         for x in range(frame.shape[1]):
-            red, green, blue, covered, shaded_at = zero, zero, zero, zero, zero
-            r, g, b, kept = zero, zero, zero, zero
+            red = green = blue = covered = zero
+            r = g = b = kept = zero
+            shaded_at = zero
             for row in range(y * scale, y * scale + scale):
                 for column in range(x * scale, x * scale + scale):
                     f = seen[row, column]
                     if f < 0:
                         continue
                     near = nearness[row, column]
-                    # Shading is smooth: it is worked out again only where a pixel holds an outline
-                    # or a steep slope, which takes a third off the time of a frame.
+                    # Shading is smooth: it is computed again only at an outline or a steep slope
+                    # within a pixel. This saves a third of a frame's time.
                     if abs(near - shaded_at) > SAME_DEPTH * near:
                         shaded_at = near
                         corners = _corners(points, faces, f, column + 0.5, row + 0.5)
                         r, g, b, kept = _light_sample(data, corners, shadow, one / near, light)
-                    red, green, blue, covered = red + r, green + g, blue + b, covered + kept
-            mixed, ground = share, one - covered * share
+                    red += r
+                    green += g
+                    blue += b
+                    covered += kept
+            mixed = share
+            ground = one - covered * share
             if clear:
-                mixed, ground = one / max(covered, np.float32(1e-6)), zero
+                mixed = one / max(covered, np.float32(1e-6))
+                ground = zero
                 frame[y, x, 3] = int(covered * share * np.float32(255) + half)
             levels = red * mixed, green * mixed, blue * mixed
             for k in range(3):
@@ -202,7 +212,7 @@ def shade(
 
 @njit(**INNER)
 def _corners(points: Array, faces: Array, f: int, x: float, y: float) -> Corners:
-    """The corners of a face and their weights at a sample, correct in perspective."""
+    """The corners of a face and their perspective-correct weights at a sample."""
     a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
     ax, ay = points[a, 0], points[a, 1]
     bx, by = points[b, 0] - ax, points[b, 1] - ay
@@ -217,7 +227,7 @@ def _corners(points: Array, faces: Array, f: int, x: float, y: float) -> Corners
 
 @njit(**INNER)
 def _at(data: Array, at: Corners, k: int) -> float:
-    """A column of the vertices' data between the corners of a face."""
+    """Column ``k`` of the vertex data, interpolated between the corners of a face."""
     return at.wa * data[at.a, k] + at.wb * data[at.b, k] + at.wc * data[at.c, k]
 
 
@@ -225,17 +235,19 @@ def _at(data: Array, at: Corners, k: int) -> float:
 def _light_sample(
     data: Array, at: Corners, shadow: Array, depth: float, light: Light
 ) -> tuple[float, float, float, float]:
-    """The light that one sample sends to the viewer: red, green, blue, and what multiplies them.
+    """The light from one sample to the viewer: red, green, blue, and its coverage.
 
-    That is how much of the sample does not fade into the ground.
+    The coverage is the share that does not fade into the background; the colours include it.
     """
-    zero, one = np.float32(0), np.float32(1)
+    zero = np.float32(0)
+    one = np.float32(1)
     x, y, z = _at(data, at, 0), _at(data, at, 1), _at(data, at, 2)
     length = one / max(np.sqrt(x * x + y * y + z * z), np.float32(1e-9))
     x, y, z = x * length, y * length, z * length
     facing = x * light.viewer[0] + y * light.viewer[1] + z * light.viewer[2]
     if facing < BACK:
-        x, y, z, facing = -x, -y, -z, -facing
+        x, y, z = -x, -y, -z
+        facing = -facing
     key = max(x * light.key[0] + y * light.key[1] + z * light.key[2], zero) * light.key[3]
     if key > zero:
         place = _at(data, at, 6), _at(data, at, 7), _at(data, at, 8)

@@ -1,4 +1,4 @@
-"""Clips whose frames are made when they are drawn, so that memory does not grow with them."""
+"""Clips whose frames are computed when drawn, so that memory does not grow with their length."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-CHUNK = 32  # frames posed at once: large enough for fast matrix products, 4 MB of a body
+CHUNK = 32  # frames posed at once: enough for fast matrix products, 4 MB for one body
 
 
 class LazyClip:
-    """Vertices ``[T, V, 3]`` (metres) of ``frames`` frames, of which a few are in memory.
+    """Vertices ``[T, V, 3]`` (metres) of T = ``frames`` frames, only a few of them in memory.
 
-    ``pose`` gives the vertices ``[n, V, 3]`` of a slice of frames, the same ones each time. It is
-    called for each slice once or twice where frames are asked for in their order.
+    ``pose`` returns the vertices ``[n, V, 3]`` of a slice of frames and must be deterministic. It
+    is called per chunk, once for every pass over the frames in order. Raises ``ValueError`` for
+    less than one frame or a chunk of less than one.
     """
 
     def __init__(
         self, frames: int, pose: Callable[[slice], np.ndarray], *, chunk: int = CHUNK
     ) -> None:
         if frames < 1 or chunk < 1:
-            raise ValueError(f"a clip has frames, and so has a chunk; got {frames} and {chunk}")
+            raise ValueError(f"frames and chunk must be at least 1, got {frames} and {chunk}")
         self._frames = frames
         self._pose = pose
         self._chunk = chunk
@@ -36,7 +37,7 @@ class LazyClip:
         return (self._frames, *self[0].shape)
 
     def __getitem__(self, t: int) -> np.ndarray:
-        """Vertices ``[V, 3]`` of a frame."""
+        """Vertices ``[V, 3]`` of a frame; ``IndexError`` outside 0 to T - 1."""
         if not 0 <= t < self._frames:
             raise IndexError(f"there is no frame {t} of {self._frames}")
         start = t - t % self._chunk

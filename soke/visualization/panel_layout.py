@@ -1,4 +1,4 @@
-"""Where the views of a panel are: one large, close-ups below it or inset in its corners."""
+"""The layout of a panel: one large view, with close-ups below it or inset in its corners."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from soke.visualization.camera import FRAMINGS, Regions, framing
 GAP = 8  # pixels between views
 CLOSE_UP_SHARE = 0.66  # height of a row of close-ups, as a share of the panel's width
 INSET_SHARE = 0.36  # side of an inset
-RIM = 2  # pixels round an inset
-#: What is below a panel's view if nothing is said; a combined view has its close-ups inside.
+RIM = 2  # pixels around an inset
+#: The default close-ups below a view; a combined view has its own inside.
 USUAL_CLOSE_UPS = ("right_hand",)
 
 
@@ -25,7 +25,7 @@ class Combination:
     insets: tuple[str, str]
 
 
-#: A signer who faces the viewer has the right hand at the left, as the insets have.
+#: The right hand of a signer who faces the viewer is on the left, and so is its inset.
 COMBINATIONS: dict[str, Combination] = {
     "combined": Combination("upper_body", ("right_hand", "left_hand")),
 }
@@ -35,7 +35,7 @@ VIEWS: tuple[str, ...] = (*FRAMINGS, *COMBINATIONS)
 
 @dataclass(frozen=True)
 class Place:
-    """A view of a panel, in pixels; one with a ``rim`` lies on another."""
+    """The place of a view in a panel, in pixels; an inset has a ``rim``."""
 
     name: str
     top: int
@@ -48,11 +48,11 @@ class Place:
 def place_views(
     view: str, close_ups: Sequence[str] | None, panel_width: int, regions: Regions
 ) -> list[Place]:
-    """The views of a panel in the order in which they are drawn.
+    """The views of a panel in drawing order.
 
-    ``view`` is one of `VIEWS`, ``close_ups`` are framings below it; None stands for
-    `USUAL_CLOSE_UPS`, or for none below a combined view. Raises ``ValueError`` for a view that is
-    not known or whose region is not in ``regions``.
+    ``view`` is one of `VIEWS`, ``close_ups`` are framings below it; None means `USUAL_CLOSE_UPS`,
+    or none below a combined view. Raises ``ValueError`` for an unknown view or one whose region is
+    not in ``regions``.
     """
     combination = COMBINATIONS.get(view)
     if combination is None and view not in FRAMINGS:

@@ -1,9 +1,10 @@
-"""A z-buffer rasteriser on the CPU: numba, nothing to install beyond pip packages.
+"""A z-buffer rasteriser on the CPU, compiled with numba.
 
-A frame is drawn in two passes: which face is seen at each sample (once from the camera and once
-from the key light, for the shadow), then light and colour at each sample, averaged to pixels. Both
-run in bands of rows on Python threads with the GIL released. numba's own ``parallel=True`` is not
-used, since its default threading layer aborts the process when two Python threads enter it.
+A frame is drawn in two passes. The first finds the face that is visible at each sample, from the
+camera and, for the shadow, from the key light. The second computes the colour of each sample and
+averages samples to pixels. Both process bands of rows on Python threads with the GIL released.
+numba's own ``parallel=True`` is not used, since its default threading layer aborts the process when
+two Python threads enter it.
 """
 
 from __future__ import annotations
@@ -32,11 +33,12 @@ GAMMA_STEPS = 4096
 
 
 class Rasterizer:
-    """A `Renderer` of a mesh with ``faces`` ``[F, 3]`` (vertex numbers).
+    """A `Renderer` of a mesh with ``faces`` ``[F, 3]`` (vertex indices).
 
-    ``supersampling`` squared samples are taken a pixel. ``threads`` defaults to the cores that the
-    process may use. Instances may be used from several threads at a time. The first call in a
-    fresh installation compiles for some seconds; the result is cached on disk.
+    A pixel is the mean of ``supersampling`` squared samples. ``threads`` defaults to the number of
+    cores that the process may use. An instance may be used from several threads at once. The first
+    call in a fresh installation compiles for some seconds; the result is cached on disk. Raises
+    ``ValueError`` for faces of another shape or a ``supersampling`` below 1.
     """
 
     def __init__(
@@ -50,7 +52,7 @@ class Rasterizer:
     ) -> None:
         self.faces = checked_faces(faces)
         if supersampling < 1:
-            raise ValueError(f"supersampling is 1 or more, got {supersampling}")
+            raise ValueError(f"supersampling must be 1 or more, got {supersampling}")
         self.supersampling = supersampling
         self.shadow = shadow
         self.lighting = lighting or Lighting()
@@ -63,8 +65,8 @@ class Rasterizer:
     def render(self, vertices: np.ndarray, camera: Camera, colors: np.ndarray) -> Frame:
         """Draw ``vertices`` ``[V, 3]`` (metres) in ``colors`` ``[V, 3]`` (sRGB, 0 to 1).
 
-        Returns ``[camera.height, camera.width, 3]`` uint8, or 4 channels without a ground. Raises
-        ``ValueError`` where shapes do not fit or a vertex is not a finite number.
+        Returns ``[camera.height, camera.width, 3]`` uint8, or 4 channels if the `Lighting` has no
+        ground. Raises ``ValueError`` if shapes do not match or a vertex is not finite.
         """
         vertices = checked_mesh(vertices, colors, self._vertex_count)
         scale = self.supersampling
@@ -96,7 +98,7 @@ class Rasterizer:
         return frame
 
     def close(self) -> None:
-        """End the threads. Nothing can be drawn afterwards."""
+        """Stop the threads. Nothing can be drawn afterwards."""
         self._pool.shutdown()
 
     def _in_bands(self, rows: int, kernel: Callable, *arguments: object) -> list[Future]:
@@ -106,7 +108,7 @@ class Rasterizer:
         ]
 
     def _seen_from_light(self, vertices: np.ndarray, camera: Camera) -> np.ndarray:
-        """Vertices in texels of the shadow map and metres towards the light."""
+        """Vertices [V, 3] in texels of the shadow map (x, y) and metres towards the light (z)."""
         seen = (vertices - np.asarray(camera.target)) @ self.lighting.axes.T
         seen[:, :2] = seen[:, :2] / shadow_texel(camera) + SHADOW_MAP / 2
         return seen

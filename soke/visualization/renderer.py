@@ -12,24 +12,24 @@ import numpy as np
 
 from soke.visualization.camera import Camera
 
-#: A picture: ``[height, width, 3]``, uint8, sRGB; ``[height, width, 4]`` on a transparent ground,
-#: with colours that are not multiplied by the last channel, how much the body covers of a pixel.
+#: A picture: ``[height, width, 3]``, uint8, sRGB; ``[height, width, 4]`` on a transparent
+#: background, where the last channel is the coverage and colours are not multiplied by it.
 Frame = np.ndarray
 
-SHADOW_MAP = 512  # texels a side
-SHADOW_REACH = 0.8  # half of what the shadow map covers, in spans of the camera
+SHADOW_MAP = 512  # texels per side
+SHADOW_REACH = 0.8  # half the width of the shadow map, in spans of the camera
 SHADOW_BIAS = 2.6  # texels along the normal, against shadow acne
-SHADOW_SOFTNESS = 2.0  # texels over which a blocker comes to full shade
+SHADOW_SOFTNESS = 2.0  # texels over which the shade of a blocker becomes full
 
 
 class Renderer(Protocol):
-    """Draws one triangle mesh, whose faces were given when the renderer was built."""
+    """Draws one triangle mesh; its faces are passed to the constructor."""
 
     def render(self, vertices: np.ndarray, camera: Camera, colors: np.ndarray) -> Frame:
         """Draw ``vertices`` ``[V, 3]`` (metres) in ``colors`` ``[V, 3]`` (sRGB, 0 to 1).
 
-        Returns a `Frame` of ``[camera.height, camera.width, 3]``, or 4 channels if it was built
-        with a `Lighting` without ground.
+        Returns a `Frame` ``[camera.height, camera.width, 3]``, or 4 channels if the `Lighting` has
+        no ground.
         """
         ...
 
@@ -43,9 +43,10 @@ def _unit(x: float, y: float, z: float) -> tuple[float, float, float]:
 class Lighting:
     """Light for a body that faces +z with +y up. Directions point from the body to the light.
 
-    Intensities are linear. Only the key light casts a shadow. ``edge`` darkens surfaces that turn
-    away from the viewer, which draws a soft outline round each finger in front of the palm.
-    ``ground`` is the background, sRGB 0 to 255; None is a transparent one.
+    Intensities are linear. Only the key light casts a shadow. ``sky`` and ``floor`` are ambient
+    light from above and below. ``edge`` darkens surfaces that turn away from the viewer, which
+    draws a soft outline around each finger in front of the palm. ``ground`` is the background
+    colour, sRGB 0 to 255; None is transparent.
     """
 
     key_direction: tuple[float, float, float] = _unit(-0.55, 0.75, 0.8)
@@ -59,12 +60,12 @@ class Lighting:
 
     @property
     def linear_ground(self) -> np.ndarray:
-        """Linear colour [3] of the ground, black where it is transparent."""
+        """Linear colour [3] of the ground; black if transparent."""
         return ((np.array(self.ground or (0, 0, 0)) / 255) ** 2.2).astype(np.float32)
 
     @property
     def axes(self) -> np.ndarray:
-        """Rows are the shadow map's right, its downward direction and the way to the key light."""
+        """Rows are the shadow map's right, its down and the direction to the key light [3, 3]."""
         back = np.array(self.key_direction)
         right = np.cross((0.0, 1.0, 0.0), back)
         right /= np.linalg.norm(right)
@@ -72,7 +73,7 @@ class Lighting:
 
 
 def shadow_texel(camera: Camera) -> float:
-    """Metres that a texel of the shadow map is wide. Its middle is the camera's target."""
+    """Width of a shadow-map texel in metres. The map is centred on the camera's target."""
     aspect = max(1.0, camera.width / camera.height)
     return 2 * SHADOW_REACH * aspect * camera.span / SHADOW_MAP
 
@@ -81,14 +82,14 @@ def checked_faces(faces: np.ndarray) -> np.ndarray:
     """Faces ``[F, 3]`` as int32; ``ValueError`` for another shape."""
     faces = np.ascontiguousarray(faces, dtype=np.int32)
     if faces.ndim != 2 or faces.shape[1] != 3 or faces.size == 0:
-        raise ValueError(f"faces have the shape [F, 3], got {np.shape(faces)}")
+        raise ValueError(f"faces must have the shape [F, 3], got {np.shape(faces)}")
     return faces
 
 
 def checked_mesh(vertices: np.ndarray, colors: np.ndarray, count: int) -> np.ndarray:
-    """Vertices ``[V, 3]`` as float32, of which faces need ``count``.
+    """Vertices ``[V, 3]`` as float32; the faces refer to the first ``count``.
 
-    Raises ``ValueError`` where shapes do not fit or a vertex is not a finite number.
+    Raises ``ValueError`` if shapes do not match or a vertex is not finite.
     """
     vertices = np.ascontiguousarray(vertices, dtype=np.float32)
     if vertices.ndim != 2 or vertices.shape[1] != 3 or len(vertices) < count:
@@ -96,7 +97,7 @@ def checked_mesh(vertices: np.ndarray, colors: np.ndarray, count: int) -> np.nda
             f"the faces need vertices [V, 3] with V >= {count}, got {vertices.shape}: another body?"
         )
     if np.shape(colors) != vertices.shape:
-        raise ValueError(f"colors are one RGB a vertex, {vertices.shape}, got {np.shape(colors)}")
+        raise ValueError(f"colors are one RGB per vertex, {vertices.shape}, got {np.shape(colors)}")
     if not np.isfinite(vertices).all():
         raise ValueError("the vertices contain NaN or infinity")
     return vertices

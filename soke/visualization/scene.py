@@ -1,4 +1,4 @@
-"""Clips of bodies side by side: what a person looks at to compare systems."""
+"""Draw the bodies of a clip side by side, to compare systems."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ __all__ = ["GAP", "PAGE", "PALE_INK", "TINTS", "Panel", "body_colors", "render_c
 class Panel:
     """One body of a clip.
 
-    ``vertices`` are ``[T, V, 3]`` in metres, facing +z with +y up; those of a `LazyClip` need not
-    all be in memory. ``tint`` is the colour of its clothes (sRGB, 0 to 255); without one the
-    panel's place among the panels decides.
+    ``vertices`` ``[T, V, 3]`` are in metres, facing +z with +y up; a `LazyClip` computes them when
+    needed. ``tint`` is the colour of the clothes (sRGB, 0 to 255); without one the panel's position
+    decides.
     """
 
     title: str
@@ -48,33 +48,33 @@ def render_clip(
     background: str | Color | None = None,
     renderer: Renderer | None = None,
 ) -> Iterator[Frame]:
-    """Draw bodies side by side, each with close-ups below, titles above and a caption at the foot.
+    """Draw bodies side by side, with titles above, close-ups below and a caption at the bottom.
 
     Args:
         panels: the bodies; all have the same V vertices, their lengths T may differ. A clip that
-            is over holds its last frame, paler and marked "end".
-        faces: ``[F, 3]`` vertex numbers.
-        regions: vertex numbers by name, such as ``{"right_hand": ids, "head": ids}``.
-        caption: the text that is signed.
+            has ended holds its last frame, paler and marked "end".
+        faces: vertex indices ``[F, 3]``.
+        regions: vertex indices by name, such as ``{"right_hand": ids, "head": ids}``.
+        caption: the signed text.
         note: a smaller line below it.
-        view: a name from `layout.VIEWS`; "combined" is the upper body with both hands inset.
-        close_ups: names from `camera.FRAMINGS`, drawn below the view; without a word the right
-            hand, or nothing below a combined view. All panels share one scale.
-        panel_width: width of a panel in pixels; the view is as tall as it is wide.
-        fps: frames a second, for how smoothly close-ups follow.
+        view: a name from `panel_layout.VIEWS`; "combined" is the upper body with both hands inset.
+        close_ups: names from `camera.FRAMINGS`, drawn below the view; by default the right hand,
+            or nothing below a combined view. All panels share one scale.
+        panel_width: width of a panel in pixels; the view is square.
+        fps: frames per second; it decides how smoothly close-ups follow.
         font: a font file or its name, for letters that the system's fonts lack.
-        background: "transparent", or a colour of page and ground (see `ground.choose_ground`).
+        background: "transparent", or a colour (see `background.choose_ground`).
         renderer: draws instead of a `Rasterizer`, such as `soke.blender.BlenderRenderer`. It must
             be built for the same faces and background, and is not closed.
 
-    Returns an iterator of as many frames ``[H, W, 3]`` (uint8, even sizes; ``[H, W, 4]`` if
-    transparent) as the longest clip has; one frame at a time is in memory. Raises ``ValueError``
-    at once, before the first frame, for no panels, vertices of wrong or differing shape, NaN, an
-    unknown view or background, and a missing region.
+    Returns an iterator over frames ``[H, W, 3]`` (uint8, even sizes; ``[H, W, 4]`` if
+    transparent), as many as the longest clip has. One frame at a time is in memory. Raises
+    ``ValueError`` before the first frame for no panels, vertices of wrong or differing shape, NaN,
+    an unknown view or background, and a missing region.
     """
     clips = _checked(panels)
     if panel_width < 64:
-        raise ValueError(f"a panel of {panel_width} pixels is too narrow; take 64 or more")
+        raise ValueError(f"a panel of {panel_width} pixels is too narrow; use 64 or more")
     panel_width += panel_width % 2
     places = place_views(view, close_ups, panel_width, regions)
     ground = choose_ground(background)
@@ -108,7 +108,7 @@ def _closing(close: Callable[[], None], frames: Iterator[Frame]) -> Iterator[Fra
 
 
 class _CheckedClip:
-    """The vertices of a panel, frame by frame, all of them finite."""
+    """The vertices of a panel, frame by frame; ``ValueError`` if one is not finite."""
 
     def __init__(self, panel: Panel) -> None:
         self.title = panel.title
@@ -136,7 +136,7 @@ def _checked(panels: Sequence[Panel]) -> list[_CheckedClip]:
         if clip.shape[1] != clips[0].shape[1]:
             raise ValueError(
                 f"panel {clip.title!r} has {clip.shape[1]} vertices, the first panel "
-                f"{clips[0].shape[1]}: they have to come from one body model"
+                f"{clips[0].shape[1]}: all panels must use the same body model"
             )
     return clips
 
@@ -151,7 +151,7 @@ def _text(
 
 
 def _head(title: str, width: int, tint: Color, font: str | None, ground: Ground) -> np.ndarray:
-    """A title with a bar in the colour of the panel's body."""
+    """A title above a bar in the colour of the panel's body."""
     text = _text(width // 22, width, title, font, ground.ink, ground)
     bar = np.full((max(width // 100, 2), width, text.shape[2]), 255, np.uint8)
     bar[..., :3] = tint
@@ -161,7 +161,7 @@ def _head(title: str, width: int, tint: Color, font: str | None, ground: Ground)
 def _foot(
     caption: str, note: str, panel_width: int, panels: int, font: str | None, ground: Ground
 ) -> np.ndarray | None:
-    """The lines of text below all panels, if there are any."""
+    """The lines of text below all panels; None if there are none."""
     width = panels * (panel_width + GAP) - GAP
     lines = ((caption, panel_width // 18, ground.ink), (note, panel_width // 30, ground.pale_ink))
     strips = [
@@ -171,7 +171,7 @@ def _foot(
 
 
 class _Stage:
-    """One panel: draws its frames, and holds the last one when they are over."""
+    """Draws the frames of one panel, and holds the last one after the end."""
 
     def __init__(
         self,
@@ -216,7 +216,7 @@ class _Stage:
         return picture
 
     def _rim(self, height: int, width: int) -> Frame:
-        """What an inset lies on; letters' pale colour is seen on any ground."""
+        """The frame around an inset, in the pale text colour: it is visible on any background."""
         rim = np.empty((height, width, 3), np.uint8)
         rim[:] = self.ground.pale_ink
         return rim

@@ -1,4 +1,4 @@
-"""The video that a clip was recorded from, frame by frame beside the bodies."""
+"""Show the video that a clip was recorded from beside the bodies."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ def find_original(folder: str | Path, corpus: str, name: str) -> Path | None:
 
 
 def original_frames(path: Path, fps: float, count: int) -> Iterator[Frame]:
-    """``count`` frames [H, W, 3] at ``fps``; the last one is held where the video is shorter.
+    """``count`` frames [H, W, 3] uint8 at ``fps``; a shorter video holds its last frame.
 
-    The images of a folder are taken as frames of that rate. Raises ``ValueError`` that names a file
-    which is no video or image.
+    ``path`` is a video or a folder of images, which are frames at that rate. Raises ``ValueError``
+    that names a file that is not a video or image.
     """
     frames = _of_images(path, fps) if path.is_dir() else _of_video(path)
     shown = None
     time, waiting = next(frames, (0.0, None))
     if waiting is None:
-        raise ValueError(f"{path} has no picture")
+        raise ValueError(f"{path} has no frames")
     for t in range(count):
-        # A little tolerance: times are rounded in the container.
+        # The tolerance allows for rounded times in the container.
         while waiting is not None and (shown is None or time * fps <= t + 0.05):
             shown = waiting
             time, waiting = next(frames, (0.0, None))
@@ -51,7 +51,7 @@ def original_frames(path: Path, fps: float, count: int) -> Iterator[Frame]:
 def beside(
     frames: Iterable[Frame], originals: Iterator[Frame], width: int, title: str, font: str | None
 ) -> Iterator[Frame]:
-    """Frames with a column of ``width`` pixels on the left, in which the original is shown."""
+    """Frames with a column of ``width`` pixels on the left that shows the original."""
     head = text_strip(title, width, max(width // 22, 10), padding=width // 44, font=font)
     for frame, original in zip(frames, originals):
         column = np.full((len(frame), width + _GAP, 3), _PAGE, np.uint8)
@@ -61,13 +61,13 @@ def beside(
         small = np.asarray(Image.fromarray(original).resize(size, Image.Resampling.LANCZOS))
         left = (width - size[0]) // 2
         column[len(head) : len(head) + size[1], left : left + size[0]] = small
-        if frame.shape[2] == 4:  # of a transparent page, which this column is not
+        if frame.shape[2] == 4:  # the page is transparent, this column is opaque
             column = np.dstack([column, np.full(column.shape[:2], 255, np.uint8)])
         yield np.concatenate([column, frame], axis=1)
 
 
 def _of_video(path: Path) -> Iterator[tuple[float, Frame | None]]:
-    """Times in seconds from the first frame on, and pictures."""
+    """Pairs of a time in seconds since the first frame, and a picture."""
     try:
         with av.open(str(path)) as container:
             start = None

@@ -1,8 +1,8 @@
-"""Frames to files: H.264 video that plays everywhere, GIF, images, contact sheets.
+"""Write frames as H.264 video, GIF, images or contact sheets.
 
-Writers take frames one at a time, so memory does not grow with the clip, and a file or folder takes
-its name only when it is complete: nothing is left behind if drawing or writing fails. Where the
-disk is full or a folder may not be written to, `NotWrittenError` (a ``ValueError``) says so.
+Writers take frames one at a time, so memory does not grow with the clip. A file or folder gets its
+name only when it is complete: nothing is left behind if drawing or writing fails. A full disk or a
+folder without write permission raises `NotWrittenError`, a ``ValueError``.
 """
 
 from __future__ import annotations
@@ -21,18 +21,19 @@ from PIL import Image
 
 from soke.visualization.background import put
 from soke.visualization.renderer import Frame
-from soke.visualization.write_errors import new_file, new_folder, saying
+from soke.visualization.write_errors import clear_errors, new_file, new_folder
 
 VIDEO_SUFFIXES = (".mp4", ".mov")
-FASTEST_GIF = 50  # frames a second: browsers slow down what is faster
+FASTEST_GIF = 50  # frames per second: browsers slow down faster ones
 
 
 def write_video(path: str | Path, frames: Iterable[Frame], fps: float, crf: int = 18) -> int:
     """Write ``frames`` ``[H, W, 3]`` (uint8, all of one size) as H.264; returns their number.
 
-    Odd sizes are padded by repeating the last row or column, since the format wants even ones.
-    Raises ``ValueError`` for a suffix other than those in `VIDEO_SUFFIXES`, no frames at all,
-    frames that do not fit or are transparent, and a file that cannot be written.
+    Odd sizes are padded by repeating the last row or column, since the format needs even ones.
+    A smaller ``crf`` means higher quality. Raises ``ValueError`` for a suffix that is not in
+    `VIDEO_SUFFIXES`, for no frames, frames of differing size or with transparency, and a file that
+    cannot be written.
     """
     path = Path(path)
     rate = _checked_rate(path, fps, VIDEO_SUFFIXES)
@@ -48,7 +49,7 @@ def write_video(path: str | Path, frames: Iterable[Frame], fps: float, crf: int 
         stream = container.add_stream("libx264", rate=rate, options={"crf": str(crf)})
         stream.height, stream.width = (size + size % 2 for size in first.shape[:2])
         stream.pix_fmt = "yuv420p"
-        # Say which colours these are, or players guess by the size of the picture.
+        # Declare the colour space, or players guess it from the picture's size.
         context = stream.codec_context
         context.colorspace = Colorspace.ITU709.value
         context.color_primaries = ColorPrimaries.BT709.value
@@ -60,10 +61,10 @@ def write_video(path: str | Path, frames: Iterable[Frame], fps: float, crf: int 
             picture = picture.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709)
             picture.pts = count
             picture.time_base = 1 / rate
-            with saying(path):
+            with clear_errors(path):
                 container.mux(stream.encode(picture))
             count += 1
-        with saying(path):
+        with clear_errors(path):
             container.mux(stream.encode())
             container.close()
     return count
@@ -72,15 +73,16 @@ def write_video(path: str | Path, frames: Iterable[Frame], fps: float, crf: int 
 def write_gif(path: str | Path, frames: Iterable[Frame], fps: float) -> int:
     """Write ``frames`` ``[H, W, 3 or 4]`` (uint8, all of one size) as a GIF; returns their number.
 
-    It repeats for ever. Each frame has 256 colours of its own; what is covered less than half is
-    transparent, as the format knows no shades of that. Times are rounded to 0.01 s without adding
-    up. Raises ``ValueError`` for another suffix, more than `FASTEST_GIF` frames a second, no frames
-    at all, frames that do not fit, and a file that cannot be written.
+    It loops forever. Each frame has its own palette of 256 colours. The format has no partial
+    transparency: pixels that are covered less than half become transparent. Times are rounded to
+    0.01 s without accumulating errors. Raises ``ValueError`` for another suffix, more than
+    `FASTEST_GIF` frames per second, no frames, frames of differing size, and a file that cannot be
+    written.
     """
     path = Path(path)
     rate = _checked_rate(path, fps, (".gif",))
     if fps > FASTEST_GIF:
-        raise ValueError(f"{path}: a GIF shows at most {FASTEST_GIF} frames a second, not {fps}")
+        raise ValueError(f"{path}: a GIF shows at most {FASTEST_GIF} frames per second, not {fps}")
     frames = _alike(frames, path)
     first = next(frames)
     height, width, channels = first.shape
@@ -99,11 +101,11 @@ def write_gif(path: str | Path, frames: Iterable[Frame], fps: float) -> int:
             picture.time_base = 1 / rate
             graph.push(picture)
             for drawn in _pulled(graph):
-                with saying(path):
+                with clear_errors(path):
                     container.mux(stream.encode(drawn))
             count += 1
         graph.push(None)
-        with saying(path):
+        with clear_errors(path):
             for drawn in _pulled(graph):
                 container.mux(stream.encode(drawn))
             container.mux(stream.encode())
@@ -112,31 +114,31 @@ def write_gif(path: str | Path, frames: Iterable[Frame], fps: float) -> int:
 
 
 def write_image(path: str | Path, frame: Frame) -> None:
-    """Write one frame ``[H, W, 3 or 4]`` (uint8); the suffix (.png, .jpg) chooses the format.
+    """Write one frame ``[H, W, 3 or 4]`` (uint8); the suffix (.png, .jpg) selects the format.
 
-    Raises ``ValueError`` for another array, a format that cannot hold it, and a file that cannot
-    be written.
+    Raises ``ValueError`` for an array of another shape or type, a transparent JPEG, and a file that
+    cannot be written.
     """
     path = Path(path)
     image = Image.fromarray(_checked(frame, path))
     if image.mode == "RGBA" and path.suffix.lower() in (".jpg", ".jpeg"):
         raise ValueError(f"{path}: a JPEG cannot be transparent; write .png")
-    with new_file(path) as temporary, saying(path):
+    with new_file(path) as temporary, clear_errors(path):
         image.save(temporary)
 
 
 def write_frames(folder: str | Path, frames: Iterable[Frame]) -> int:
     """Write ``frames`` ``[H, W, 3 or 4]`` (uint8, all of one size) as PNG files 00000.png, ...
 
-    Returns their number. The folder is there when it is complete; frames of an earlier run are
-    replaced. Raises ``ValueError`` for no frames at all, frames that do not fit, a folder that
-    holds anything else, and one that cannot be written.
+    Returns their number. The folder appears when it is complete; frames of an earlier run are
+    replaced. Raises ``ValueError`` for no frames, frames of differing size, a folder that holds
+    anything else, and one that cannot be written.
     """
     folder = Path(folder)
     with new_folder(folder) as temporary:
         count = 0
         for frame in _alike(frames, folder):
-            with saying(folder):
+            with clear_errors(folder):
                 Image.fromarray(frame).save(temporary / f"{count:05d}.png")
             count += 1
     return count
@@ -145,10 +147,10 @@ def write_frames(folder: str | Path, frames: Iterable[Frame]) -> int:
 def contact_sheet(
     frames: Sequence[Frame], columns: int, *, gap: int = 6, ground: int = 255
 ) -> Frame:
-    """Lay frames ``[H, W, 3 or 4]`` of any sizes out in rows of ``columns``, to judge a clip by.
+    """Arrange frames ``[H, W, 3 or 4]`` of any sizes in rows of ``columns``, as an overview.
 
-    Returns one picture, uint8, transparent if a frame is. Raises ``ValueError`` without frames or
-    columns.
+    ``gap`` is in pixels, ``ground`` the grey level of the background. Returns one uint8 picture,
+    transparent if any frame is. Raises ``ValueError`` without frames or columns.
     """
     if len(frames) == 0 or columns < 1:
         raise ValueError(
@@ -172,27 +174,27 @@ def _checked_rate(path: Path, fps: float, suffixes: tuple[str, ...]) -> Fraction
     if path.suffix.lower() not in suffixes:
         raise ValueError(f"{path} should end in {' or '.join(suffixes)}")
     if not 0 < fps < np.inf:
-        raise ValueError(f"{path}: {fps} frames a second cannot be shown")
+        raise ValueError(f"{path}: {fps} is not a valid number of frames per second")
     return Fraction(fps).limit_denominator(1001)
 
 
 def _open(stack: ExitStack, path: Path, **options: Any) -> av.container.OutputContainer:
-    """A container that is written to a temporary file until the stack ends without an error."""
+    """A container on a temporary file, which is renamed if the stack ends without an error."""
     temporary = stack.enter_context(new_file(path))
-    with saying(path):
+    with clear_errors(path):
         container = av.open(str(temporary), "w", **options)
     stack.callback(_close, container)
     return container
 
 
 def _close(container: av.container.OutputContainer) -> None:
-    """Close what an error has left open: a second error would hide the first one."""
+    """Close a container after an error, without a second error that would hide the first."""
     with suppress(OSError):
         container.close()
 
 
 def _palettes(width: int, height: int, kind: str, rate: Fraction) -> av.filter.Graph:
-    """A graph of filters that finds 256 colours for each frame and draws it in them."""
+    """A filter graph that computes a palette of 256 colours per frame and applies it."""
     graph = av.filter.Graph()
     source = graph.add_buffer(width=width, height=height, format=kind, time_base=1 / rate)
     both = graph.add("split")
@@ -208,7 +210,7 @@ def _palettes(width: int, height: int, kind: str, rate: Fraction) -> av.filter.G
 
 
 def _pulled(graph: av.filter.Graph) -> Iterator[av.VideoFrame]:
-    """Frames that a graph has ready."""
+    """The frames that a graph has ready."""
     while True:
         try:
             yield graph.pull()
@@ -217,7 +219,7 @@ def _pulled(graph: av.filter.Graph) -> Iterator[av.VideoFrame]:
 
 
 def _alike(frames: Iterable[Frame], path: Path) -> Iterator[Frame]:
-    """The frames, at least one, each checked; all are of one size."""
+    """The frames, checked: at least one, all of one size."""
     shape = None
     for frame in frames:
         frame = _checked(frame, path)

@@ -1,4 +1,4 @@
-"""What all writers share: one clear error where a file or folder cannot be written."""
+"""One clear error for a file or folder that cannot be written."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class NotWrittenError(ValueError):
 
 
 @contextmanager
-def saying(path: Path) -> Iterator[None]:
-    """Turn what the system says of a failed write into a `NotWrittenError` that names ``path``."""
+def clear_errors(path: Path) -> Iterator[None]:
+    """Turn an ``OSError`` into a `NotWrittenError` that names ``path`` and a remedy."""
     try:
         yield
     except OSError as error:
@@ -39,27 +39,27 @@ def saying(path: Path) -> Iterator[None]:
 
 @contextmanager
 def new_file(path: Path) -> Iterator[Path]:
-    """As `soke.files.atomic_path`, but what fails before and after the block is said clearly.
+    """Like `soke.files.atomic_path`, with clear errors for what fails before and after the block.
 
-    What the block itself writes belongs into `saying`: it may also draw, whose errors are others.
+    The block may also draw, so it should wrap only its own writes in `clear_errors`.
     """
     if path.is_dir():
         raise NotWrittenError(f"{path} could not be written: it is a folder. Name a file")
     file = atomic_path(path)
-    with saying(path):
+    with clear_errors(path):
         temporary = file.__enter__()
     try:
         yield temporary
     except BaseException as error:
         file.__exit__(type(error), error, error.__traceback__)
         raise
-    with saying(path):
+    with clear_errors(path):
         file.__exit__(None, None, None)
 
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside ``path``; it takes its place only if the block succeeds.
+    """Yield a temporary folder beside ``path``, which it replaces if the block succeeds.
 
     Numbered frames of an earlier run are replaced. Raises `NotWrittenError` for a folder with
     other content, which is left alone.
@@ -68,17 +68,17 @@ def new_folder(path: Path) -> Iterator[Path]:
         others = [path] if not path.is_dir() else _others(path)
         if others:
             raise NotWrittenError(
-                f"{path} could not be written: there is {others[0]}, which is no frame. Name a new "
-                "folder"
+                f"{path} could not be written: there is {others[0]}, which is not a frame. Name "
+                "a new folder"
             )
-    with saying(path):
+    with clear_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
-        with saying(path):
+        with clear_errors(path):
             (scratch / "new").mkdir()
         yield scratch / "new"
-        with saying(path):
+        with clear_errors(path):
             if path.exists():
                 path.replace(scratch / "old")
             (scratch / "new").replace(path)
@@ -91,5 +91,5 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 
 def _others(folder: Path) -> list[Path]:
-    with saying(folder):
+    with clear_errors(folder):
         return [path for path in sorted(folder.iterdir()) if not _FRAME_NAME.fullmatch(path.name)]

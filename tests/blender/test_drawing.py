@@ -54,7 +54,7 @@ def test_pictures_come_back_on_the_ground(stand_in):
             assert frame.shape == (16, 24, 3) and frame.dtype == np.uint8
             assert (frame[:8] == [255, 0, 10 * height]).all()
             assert (frame[8:] == Lighting().ground).all()
-        with pytest.raises(ValueError, match="one RGB a vertex"):
+        with pytest.raises(ValueError, match="one RGB per vertex"):
             renderer.render(TRIANGLE, CAMERA, WHITE[:2])
         with pytest.raises(ValueError, match=r"V >= 3, got .*another body"):
             renderer.render(TRIANGLE[:2], CAMERA, WHITE[:2])
@@ -118,11 +118,11 @@ def test_folders_that_do_not_fit(stand_in, tmp_path, body):
     folder = meshes(tmp_path / "a", body)
     with pytest.raises(MissingAssetError, match="--setup"):
         draw_meshes([folder], tmp_path, environment=tmp_path / "no")
-    with pytest.raises(ValueError, match=r"b-ply has 30 frames a second, .*a-ply 25"):
+    with pytest.raises(ValueError, match=r"b-ply has 30 frames per second, .*a-ply has 25"):
         draw_meshes([folder, meshes(tmp_path / "b", body, fps=30)], tmp_path, environment=stand_in)
     other = BodyModel()
     other.faces = other.faces[:, ::-1]
-    with pytest.raises(ValueError, match="c-ply is of another body"):
+    with pytest.raises(ValueError, match=r"c-ply and .*a-ply have different bodies"):
         draw_meshes([folder, meshes(tmp_path / "c", other)], tmp_path, environment=stand_in)
     with pytest.raises(ValueError, match="no mesh of frame 3; there are 3, from 0 to 2"):
         draw_meshes([folder], tmp_path, environment=stand_in, frames=[3, 1])

@@ -253,7 +253,7 @@ def test_bad_input_is_named():
     for call in (similarity_align, similarity_errors):
         with pytest.raises(ValueError, match=r"expected points \[..., J, 3\]"):
             call(x[..., :2], x)
-        with pytest.raises(ValueError, match=r"one shape, got \(20, 3\) and \(21, 3\)"):
+        with pytest.raises(ValueError, match=r"differ in shape: \(20, 3\) and \(21, 3\)"):
             call(x[:20], x)
         with pytest.raises(ValueError, match="source: expected points"):
             call(x[:0], x[:0])

@@ -15,12 +15,12 @@ def test_motions_that_cannot_be_exported(kind, tmp_path, body, motion):
     broken = motion.copy()
     broken[3, 7] = np.nan
     for wrong, fps, message in (
-        (broken, 25, r"frame 3 of the motion to export holds NaN .*\(1 of 9 frames do\)"),
+        (broken, 25, r"frame 3 of the motion to export contains NaN .*\(1 of 9 frames do\)"),
         (motion[:0], 25, "needs at least one frame"),
         (motion[:, :100], 25, r"is .frames, 133., got shape .9, 100."),
         (motion[0], 25, r"got shape .133."),
-        (motion, 0, "more than 0 frames a second"),
-        (motion, float("nan"), "more than nan frames a second"),
+        (motion, 0, "positive and finite, got 0"),
+        (motion, float("nan"), "positive and finite, got nan"),
     ):
         with pytest.raises(ValueError, match=message):
             export(kind, tmp_path / "x", wrong, body, fps)

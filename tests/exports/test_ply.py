@@ -44,7 +44,7 @@ def test_chosen_frames(tmp_path, body, motion):
     mesh = trimesh.load(folder / "00007.ply", process=False)
     np.testing.assert_array_equal(mesh.vertices, posed_alike(body, motion, [2, 7])[1])
     assert json.loads((folder / "clip.json").read_text())["frames"] == [2, 7]
-    for frames, message in (([9], "frames 0 to 8; there is no 9"), ([], "none was chosen")):
+    for frames, message in (([9], "frames 0 to 8; there is no frame 9"), ([], "none was chosen")):
         with pytest.raises(ValueError, match=message):
             export("ply", tmp_path / "y", motion, body, 25, frames=frames)
     assert not (tmp_path / "y-ply").exists()
@@ -97,7 +97,7 @@ def test_folders_that_cannot_be_read(tmp_path, body, motion):
     mesh = folder / "00001.ply"
     note = folder / "clip.json"
     whole = mesh.read_bytes()
-    for wrong, message in ((whole[:-1], "cut short"), (b"ply\nformat ascii 1.0\n", "no PLY file")):
+    for wrong, message in ((whole[:-1], "truncated"), (b"ply\nformat ascii 1.0\n", "not a PLY")):
         mesh.write_bytes(wrong)
         with pytest.raises(ValueError, match=f"00001.ply .*{message}"):
             read_ply(folder)
@@ -107,11 +107,11 @@ def test_folders_that_cannot_be_read(tmp_path, body, motion):
     mesh.write_bytes(whole)
     content = json.loads(note.read_text())
     for change, message in (
-        ({"fps": 0}, "not the note"),
-        ({"frames": None}, "not the note"),
+        ({"fps": 0}, "not the metadata"),
+        ({"frames": None}, "not the metadata"),
         ({"frames": []}, "names no frames"),
         ({"regions": {"head": [10475]}}, "another body"),
-        ({"regions": [1]}, "not the note"),
+        ({"regions": [1]}, "not the metadata"),
     ):
         note.write_text(json.dumps({**content, **change}))
         with pytest.raises(ValueError, match=message):

@@ -190,7 +190,7 @@ def with_motion(motion):
     ("spoil", "words"),
     [
         (without_systems, "no system"),
-        (lambda good: replace(good, fps=0.0), "0.0 frames a second"),
+        (lambda good: replace(good, fps=0.0), "at 0.0 frames per second"),
         (with_motion(np.zeros((4, 100))), r"\[T, 133\], got \(4, 100\)"),
         (with_motion(np.zeros((0, 133))), r"got \(0, 133\)"),
         (with_motion(np.full((4, 133), np.nan)), "'reference': the motion contains NaN"),

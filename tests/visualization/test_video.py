@@ -242,7 +242,7 @@ def test_a_name_that_is_taken_by_the_other_kind_is_said(tmp_path):
     (tmp_path / "frames").write_text("a file")
     with pytest.raises(NotWrittenError, match="is a folder"):
         write_video(tmp_path / "clip.mp4", gradients(2), 25)
-    with pytest.raises(NotWrittenError, match="is no frame"):
+    with pytest.raises(NotWrittenError, match="is not a frame"):
         write_frames(tmp_path / "frames", gradients(2))
 
 
@@ -252,7 +252,7 @@ def test_wrong_input_is_named(tmp_path):
         write_video(path, [], 25)
     with pytest.raises(ValueError, match=r"\.mp4"):
         write_video(tmp_path / "clip.xyz", gradients(1), 25)
-    with pytest.raises(ValueError, match="frames a second"):
+    with pytest.raises(ValueError, match="frames per second"):
         write_video(path, gradients(1), 0)
     with pytest.raises(ValueError, match="uint8"):
         write_video(path, [np.zeros((4, 4, 3))], 25)

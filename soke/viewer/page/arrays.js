@@ -1,8 +1,8 @@
-// Typed arrays out of the page's compressed blocks. The other half is packing.py.
+// Typed arrays from the page's compressed blocks, which array_block.py writes.
 
 const TYPES = { Uint8Array, Int8Array, Uint16Array, Int16Array, Uint32Array, Float32Array };
 
-/** The arrays by name that `index` says lie in the block of the element with that id. */
+/** The arrays by name, which `index` locates in the block of the element with that id. */
 async function unpack(id, index) {
   const letters = atob(document.getElementById(id).textContent);
   const packed = Uint8Array.from(letters, (letter) => letter.charCodeAt(0));

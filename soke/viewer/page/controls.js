@@ -2,7 +2,7 @@
 
 const TURN = Math.PI / 12, ZOOM = 1.2;
 
-/** Drag sideways and up to walk round, pinch or wheel with Ctrl to come nearer. */
+/** Drag to walk around, pinch or turn the wheel with Ctrl to zoom. */
 function orbitWithPointer(view, turn) {
   const held = new Map();
   const spread = () => {
@@ -32,7 +32,7 @@ function orbitWithPointer(view, turn) {
   }, { passive: false });
 }
 
-/** What each key does. Digits choose a view. */
+/** What each key does. Digits select a view. */
 function keys(viewer) {
   const { player } = viewer;
   const clips = data.clips.length;
@@ -59,7 +59,7 @@ function keys(viewer) {
   return map;
 }
 
-/** Whether an element itself needs a key, such as a list its arrows. */
+/** Whether an element uses a key itself, as a list uses the arrows. */
 function needs(target, key) {
   if (target.matches("select")) return true;
   const moves = key.startsWith("Arrow") || key === "Home" || key === "End";

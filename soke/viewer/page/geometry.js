@@ -1,6 +1,6 @@
 // Cameras: the same as soke/visualization/camera.py, which computes where they look.
 
-/** Rows right, up and back of a camera that has walked `yaw` and `pitch` (radians) round. */
+/** Rows right, up and back of a camera that has orbited by `yaw` and `pitch` (radians). */
 function cameraAxes(yaw, pitch) {
   const sy = Math.sin(yaw), cy = Math.cos(yaw), sp = Math.sin(pitch), cp = Math.cos(pitch);
   return [[cy, 0, -sy], [-sy * sp, cp, -cy * sp], [sy * cp, sp, cy * cp]];
@@ -9,9 +9,9 @@ function cameraAxes(yaw, pitch) {
 const dot = (a, b) => a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
 
 /**
- * The matrix (column by column) from metres to clip space. `span` metres are seen across the
- * shorter side of a picture of `aspect` (width / height), at the target; the camera stands
- * `distance` metres before it.
+ * The matrix (column by column) from metres to clip space. `span` metres are visible across the
+ * shorter side of a picture of `aspect` (width / height), at the target; the camera is `distance`
+ * metres in front of it.
  */
 function perspective(axes, target, span, distance, aspect) {
   const reach = Math.min(0.9 * distance, 3);

@@ -13,7 +13,7 @@ class Viewer {
     this.stale = true;
   }
 
-  /** Show another clip. Motions are unpacked when they are first asked for. */
+  /** Show another clip. Motions are unpacked when first needed. */
   async choose(number) {
     const clip = data.clips[number];
     this.asked = number;
@@ -82,7 +82,7 @@ class Viewer {
     this.stale = true;
   }
 
-  /** The controls say what the player does. */
+  /** Update the controls from the player's state. */
   changed() {
     const { frame, frames, fps, playing, speed, repeat } = this.player;
     const place = `frame ${frame + 1} of ${frames}, ${(frame / fps).toFixed(2)} s`;
@@ -98,7 +98,7 @@ class Viewer {
     this.stale = true;
   }
 
-  /** Once a picture of the screen: let time pass, and draw if something is to be seen. */
+  /** Once per screen refresh: advance the time, and draw if needed. */
   run(now) {
     this.player.tick(now);
     if (this.stale && this.clip && !this.stage.gl.isContextLost()) this.draw();
@@ -167,7 +167,7 @@ function furnish(viewer) {
     `${millimetres(maximum)} at most and ${millimetres(mean)} on average over all frames of this page.`;
 }
 
-/** Below a thousandth, what is left is the rounding of single precision. */
+/** Below a thousandth, only the rounding of single precision is left. */
 const millimetres = (value) => (value < 0.001 ? "less than 0.001 mm" : `${value.toPrecision(2)} mm`);
 
 async function start() {

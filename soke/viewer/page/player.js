@@ -1,9 +1,9 @@
-// Which frame is shown: a clock that can be stopped, slowed and moved.
+// Which frame is shown: a clock that can be paused, slowed and moved.
 
 const SPEEDS = [0.1, 0.25, 0.5, 0.75, 1, 1.5, 2];
 
 class Player {
-  /** `changed` is called after everything that a person could see of the player's state. */
+  /** `changed` is called after every visible change of the player's state. */
   constructor(changed) {
     Object.assign(this, { changed, frame: 0, frames: 1, fps: 25, speed: 1, repeat: true });
     this.playing = false;
@@ -42,13 +42,13 @@ class Player {
     this.setSpeed(SPEEDS[Math.max(0, Math.min(SPEEDS.length - 1, place))]);
   }
 
-  /** Let time run from the present frame. */
+  /** Play from the current frame. */
   restart() {
     this.since = null;
     this.changed();
   }
 
-  /** Move on to `now` (milliseconds), if playing. Frames are left out where drawing is slow. */
+  /** Advance to `now` (milliseconds) if playing. Frames are skipped if drawing is slow. */
   tick(now) {
     if (!this.playing) return;
     if (this.since === null) {

@@ -1,5 +1,5 @@
 // The light is that of soke/visualization/renderer.py: a key light with a shadow, a fill light,
-// light from all around, and outlines that are a little darker. The ground is the page's own.
+// ambient light, and slightly darker outlines. The background is the page's own.
 
 const BODY_VERTEX = `#version 300 es
 in vec3 position;

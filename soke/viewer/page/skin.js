@@ -1,6 +1,6 @@
-// The body model in the browser: directions of change, forward kinematics, linear blend skinning.
-// It is done on the processor and in the order in which skin.py does it, so that what is drawn can
-// be compared with the body model, and so that normals are those of the posed surface.
+// The body model in the browser: vertex directions, forward kinematics, linear blend skinning.
+// It runs on the CPU in the same order as skin.py, so that the result can be compared with the body
+// model and normals are those of the posed surface.
 
 class Skin {
   /** `arrays` as packed by skin.py: V vertices, F faces, J joints, K directions. */
@@ -40,7 +40,7 @@ class Skin {
     }
   }
 
-  /** Where each joint goes, from axis-angles [J * 3]; parents come before their children. */
+  /** Each joint's transform from axis-angles [J * 3]; parents come before their children. */
   turn(rotations) {
     const { parents, rests, global, relative } = this;
     const local = new Float32Array(9);

@@ -14,7 +14,7 @@ class Stage {
     this.prepare();
   }
 
-  /** Programs, buffers and the shadow map; again after the graphics card was lost. */
+  /** Create programs, buffers and the shadow map; again after a lost WebGL context. */
   prepare() {
     const { gl } = this;
     this.bodies = [];
@@ -68,7 +68,7 @@ class Stage {
     return { motion, frames, array, buffers, positions, normals: positions.slice(), shown: -1 };
   }
 
-  /** Bring a body to a frame. One that is over holds its last. */
+  /** Pose a body for a frame. After its end it holds the last one. */
   move(body, frame) {
     frame = Math.min(frame, body.frames - 1);
     if (frame === body.shown) return;
@@ -82,7 +82,7 @@ class Stage {
     body.shown = frame;
   }
 
-  /** Empty the canvas, which is `width` x `height` pixels from now on. */
+  /** Clear the canvas and resize it to `width` x `height` pixels. */
   clear(width, height) {
     const { gl, canvas } = this;
     if (canvas.width !== width) canvas.width = width;
@@ -148,7 +148,7 @@ class Stage {
   }
 }
 
-/** A program and its uniforms' places by name. Throws with the compiler's words. */
+/** A program and its uniform locations by name. Throws with the compiler's message. */
 function program(gl, vertex, fragment) {
   const made = gl.createProgram();
   for (const [type, source] of [[gl.VERTEX_SHADER, vertex], [gl.FRAGMENT_SHADER, fragment]]) {

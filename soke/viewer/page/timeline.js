@@ -1,4 +1,4 @@
-// The tokens of each body: a row a part, a column a step. The step that is shown is marked.
+// The tokens of each body: one row per part, one column per step. The current step is marked.
 
 class Timeline {
   /** `seek` is called with the frame of a token that was clicked. */
@@ -50,7 +50,7 @@ class Timeline {
   }
 }
 
-/** Scroll a frame sideways, only as far as a cell needs to be in view. */
+/** Scroll a frame sideways just far enough that a cell is visible. */
 function follow(frame, cell) {
   const names = frame.querySelector("tbody th").offsetWidth;
   const left = cell.offsetLeft - names, right = cell.offsetLeft + cell.offsetWidth;

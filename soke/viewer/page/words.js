@@ -1,4 +1,4 @@
-// Finds and makes elements. Texts only ever become text nodes and attribute values, never markup.
+// Find and create elements. Texts only become text nodes and attribute values, never markup.
 
 const $ = (id) => document.getElementById(id);
 
@@ -12,7 +12,7 @@ function element(name, attributes = {}, ...children) {
 
 const label = (name) => name.replaceAll("_", " ");
 
-/** The text as spans: what was retrieved and what was not found is told by class and title. */
+/** The text as spans; class and title mark retrieved and missing words. */
 function caption(clip) {
   const titles = { retrieved: "retrieved from the dictionary", missing: "not in the dictionary" };
   return clip.spans.map(([letters, kind]) =>
