@@ -1,8 +1,7 @@
 """Show which signs a text calls for, and which of its words have none.
 
-    python -m soke.retrieval "Morgen regnet es in Bayern" --lang de --cfg configs/soke.yaml
-    python -m soke.retrieval "See you tomorrow" --lang en --dictionary deps/word2code.json \\
-        --shared en zh de
+    soke retrieve "Morgen regnet es in Bayern" --lang de --cfg configs/soke.yaml
+    soke retrieve "See you tomorrow" --lang en --dictionary deps/word2code.json --shared en zh de
 
 ``--cfg`` takes dictionaries and the section RETRIEVAL from a configuration (default.yaml if it is
 not given); ``--dictionary`` reads one file in place of the configured ones.
@@ -14,18 +13,17 @@ import argparse
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
 from soke.cli.main import run_verb
 from soke.config import SCHEMA, build_row, load_config, plain
-from soke.data.corpora import Corpus, corpus_of_language, select_corpora
-from soke.parts import PartTable
-from soke.retrieval import KeywordSearch, clean, open_search
-from soke.retrieval.search import PRECOMPUTED, SEARCH
-from soke.structures import Retrieval
+
+if TYPE_CHECKING:
+    from soke.parts import PartTable
+    from soke.retrieval import KeywordSearch, Retrieval
 
 #: The corpus of a text whose dictionary is named by ``--dictionary``.
 _OWN = "text"
@@ -33,7 +31,7 @@ _OWN = "text"
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m soke.retrieval",
+        prog="soke retrieve",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -45,6 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     shared = "languages of the entries of --dictionary, if there are several"
     add("--shared", nargs="+", default=[], metavar="LANG", help=shared)
     options = parser.parse_args(arguments)
+    from soke.parts import PartTable
+    from soke.retrieval import clean
+
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     config = plain(load_config(options.cfg))
     parts = PartTable.from_rows(config["PARTS"])
@@ -56,6 +57,10 @@ def _search(
     config: dict[str, Any], parts: PartTable, options: argparse.Namespace
 ) -> tuple[KeywordSearch, str]:
     """The search, and the corpus to search for."""
+    from soke.data.corpora import Corpus, corpus_of_language, select_corpora
+    from soke.retrieval import open_search
+    from soke.retrieval.search import PRECOMPUTED, SEARCH
+
     settings = config["RETRIEVAL"]
     if not settings["MAX_KEYWORDS"]:
         raise ValueError(f"{options.cfg} switches retrieval off: RETRIEVAL.MAX_KEYWORDS is 0")

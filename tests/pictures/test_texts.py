@@ -111,7 +111,7 @@ def test_wrong_requests_are_refused_before_anything_is_loaded(small, monkeypatch
     with pytest.raises(ValueError, match="choose one of"):
         render_texts(config, ["fox"], "fr", Output(Path()))
     with pytest.raises(ValueError, match="the text is empty"):
-        render_texts(config, ["fox", ""], "en", Output(Path()))
+        run_verb(monkeypatch, small, "--text", "", "--lang", "en")
 
 
 def test_a_file_in_another_encoding_names_its_line(small, tmp_path, monkeypatch):

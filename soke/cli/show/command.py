@@ -66,7 +66,7 @@ def main() -> None:
     from soke.cli.show.output import output_of
     from soke.cli.show.test_clips import render_test_clips
     from soke.cli.show.typed_texts import render_texts
-    from soke.data.texts import read_texts
+    from soke.data.texts import read_texts, typed_text
 
     assemble.prepare_process(config)
     output = output_of(config, options)
@@ -81,5 +81,6 @@ def main() -> None:
     elif options.motion is not None:
         render_motion(config, options.motion, output, language, options.hands)
     else:
-        texts = read_texts(options.text_file) if options.text_file else [options.text]
+        file = options.text_file
+        texts = [typed_text(options.text)] if file is None else read_texts(file)
         render_texts(config, texts, language, output)

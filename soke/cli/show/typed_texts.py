@@ -14,7 +14,6 @@ from soke import assemble as build
 from soke.cli.show.output import Output
 from soke.data.corpora import corpus_of_language
 from soke.data.motion_files import SignedText
-from soke.data.texts import typed_text
 from soke.data.tokens import write_tokens
 from soke.signer import Signer, build_signer
 from soke.visualization.clip_video import listed
@@ -31,6 +30,7 @@ def render_texts(
 ) -> list[Path]:
     """Generate texts and write tokens, SMPL-X parameters and pictures of each, below ``text/``.
 
+    ``texts`` are as `soke.data.texts.typed_text` returns them.
     Files are named after the text and its language; where a name is taken, a number is added.
     Returns the files.
     """
@@ -40,7 +40,6 @@ def render_texts(
             f"name the text's language with --lang: {[c.language for c in corpora.values()]}"
         )
     corpus_of_language(language, list(corpora.values()))
-    texts = [typed_text(text) for text in texts]  # before the models are loaded
     signer = build_signer(config)
     folder = output.folder / "text"
     written: list[Path] = []
