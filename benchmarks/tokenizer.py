@@ -33,6 +33,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.measuring import Report, apart, options_of, peak_memory, shortest
 from benchmarks.metrics import plain_aligned_distance
+from benchmarks.plain_tokenizer import Network
 from soke import assemble as build
 from soke.assemble.models import factories
 from soke.body import BodyModel
@@ -46,7 +47,6 @@ from soke.tokenizer.quantizers import CodebookQuantizer
 from soke.tokenizer.released_tokenizer import TRANSLATION
 from soke.training.optimization import configure
 from soke.training.tokenizer_module import TokenizerModule
-from tests.tokenizer.published import Network
 
 CONFIG = Path(__file__).parents[1] / "configs" / "deto.yaml"
 BATCH, FRAMES = 32, 64

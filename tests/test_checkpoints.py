@@ -13,9 +13,9 @@ import pytest
 import safetensors.torch
 import torch
 
+from benchmarks.plain_tokenizer import NAMINGS, published_networks, published_state
 from soke.checkpoints import read_checkpoint, read_torch, write_safetensors, write_torch
 from soke.tokenizer import load_tokenizer
-from tests.tokenizer.published import NAMINGS, published_networks, published_state
 
 
 class Settings(dict):

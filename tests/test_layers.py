@@ -1,6 +1,7 @@
 """The house keeps its order: imports point down, and importing touches nothing."""
 
 import ast
+import graphlib
 import subprocess
 import sys
 from pathlib import Path
@@ -66,3 +67,30 @@ def test_public_names_are_there_after_import_soke():
     )
     code = f"import soke, operator; operator.attrgetter(*{names.split()!r})(soke)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def imported_modules(path: Path, modules: set[str]) -> set[str]:
+    """Which of ``modules`` a file imports when it is imported itself."""
+    found = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= names & modules or {node.module} & modules
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names} & modules
+    return found
+
+
+def test_no_import_goes_in_circles():
+    paths = {}
+    for room in ("soke", "prepare"):
+        for path in (ROOT / room).rglob("*.py"):
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+            paths[name.removesuffix(".__init__")] = path
+    graph = {name: imported_modules(path, set(paths)) - {name} for name, path in paths.items()}
+    graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
+
+
+def test_benchmarks_need_no_tests():
+    for path in (ROOT / "benchmarks").glob("*.py"):
+        assert "from tests" not in path.read_text(encoding="utf-8"), path

@@ -32,7 +32,7 @@ from soke.data.corpora import Corpus, select_corpora
 from soke.data.datasets import LengthLimits, PoseDataset, TokenDataset, collate_poses
 from soke.data.freshness import open_shard
 from soke.data.layouts import layout_named
-from soke.data.listing.annotations import SIGNS, Clip, Drops
+from soke.data.listing.annotations import SIGNS, Clip, DropCounts
 from soke.data.listing.sources import Source
 from soke.data.loader import Collate, SignDataModule
 from soke.data.motion.hands import Hands
@@ -133,7 +133,7 @@ def open_packed(config: DictConfig, source: Source) -> Shard | None:
     return open_shard(data.PACKED, source, data.CHECK_POSES, config.TRAIN.NUM_WORKERS)
 
 
-def list_or_open(config: DictConfig, source: Source) -> tuple[Sequence[Clip], Drops]:
+def list_or_open(config: DictConfig, source: Source) -> tuple[Sequence[Clip], DropCounts]:
     """The clips of a source: from the packed store where there is one, else as they lie on disk."""
     shard = open_packed(config, source)
     return source.list_clips() if shard is None else (shard, shard.dropped)

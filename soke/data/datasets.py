@@ -49,7 +49,7 @@ class PoseDataset(Dataset[PoseSample]):
     """Clips as normalised features [T, 133].
 
     With ``crop`` a clip is a window of so many frames (the whole clip where it is shorter): a
-    random one for a `soke.data.sampling.Pick`, the middle one for a plain number.
+    random one for a `soke.data.sampling.SeededIndex`, the middle one for a plain number.
     With ``cache`` poses stay in memory once they were read.
     """
 
@@ -117,7 +117,7 @@ class TokenDataset(Dataset[TokenSample]):
     """Clips as text and motion tokens [S, P], read from token files.
 
     With ``augment``, one time in three a token step is dropped, from the head or the tail; a plain
-    number (not a `soke.data.sampling.Pick`) gives all.
+    number (not a `soke.data.sampling.SeededIndex`) gives all.
     """
 
     def __init__(

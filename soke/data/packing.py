@@ -21,7 +21,7 @@ import numpy as np
 from rich.progress import track
 
 from soke.data.freshness import out_of_date
-from soke.data.listing.annotations import Clip, Drops
+from soke.data.listing.annotations import Clip, DropCounts
 from soke.data.listing.sources import Source
 from soke.data.motion.plausibility import Oddities
 from soke.data.scan import note_rates, read_all
@@ -56,7 +56,7 @@ def is_packed(store: str | Path, source: Source, workers: int = 0) -> bool:
 
 
 def pack(
-    store: str | Path, source: Source, clips: Sequence[Clip], dropped: Drops, workers: int = 0
+    store: str | Path, source: Source, clips: Sequence[Clip], dropped: DropCounts, workers: int = 0
 ) -> Shard:
     """Write the shard of a source from its listed clips; goes on where it was stopped.
 
@@ -142,7 +142,7 @@ def _append(
     source: Source,
     left: Sequence[tuple[Clip, dict[str, object]]],
     done: Mapping[str, Mapping[str, object]],
-    dropped: Drops,
+    dropped: DropCounts,
     workers: int,
 ) -> dict[str, str]:
     """Read clips and write those that can be used. A line also says where its frames lie.
@@ -198,7 +198,7 @@ def _write_manifest(
     partial: Path,
     source: Source,
     kept: Sequence[Mapping[str, object]],
-    dropped: Drops,
+    dropped: DropCounts,
     told: Mapping[str, object],
 ) -> None:
     manifest = {

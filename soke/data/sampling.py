@@ -13,7 +13,7 @@ from torch.utils.data import Sampler
 _SORTED_TOGETHER = 32
 
 
-class Pick(int):
+class SeededIndex(int):
     """The number of a clip, with the seed of what is drawn at random for it this time.
 
     What a clip gets then depends neither on the process that loads it nor on what was drawn before.
@@ -21,18 +21,18 @@ class Pick(int):
 
     seed: int
 
-    def __new__(cls, index: int, seed: int) -> Pick:
+    def __new__(cls, index: int, seed: int) -> SeededIndex:
         pick = super().__new__(cls, index)
         pick.seed = seed
         return pick
 
-    def __reduce__(self) -> tuple[type[Pick], tuple[int, int]]:
-        return Pick, (int(self), self.seed)
+    def __reduce__(self) -> tuple[type[SeededIndex], tuple[int, int]]:
+        return SeededIndex, (int(self), self.seed)
 
 
 def draws_of(index: int) -> random.Random | None:
-    """The random draws that belong to a `Pick`; None for a plain number, as in evaluation."""
-    return random.Random(index.seed) if isinstance(index, Pick) else None
+    """The random draws of a `SeededIndex`; None for a plain number, as in evaluation."""
+    return random.Random(index.seed) if isinstance(index, SeededIndex) else None
 
 
 class TrainingBatches(Sampler[list[int]]):
@@ -41,8 +41,8 @@ class TrainingBatches(Sampler[list[int]]):
     Clips are shuffled; within a run of so many batches they are sorted by length and cut into
     batches, which are shuffled in turn. The ranks' batches of one step are neighbours in length.
     All is drawn from ``seed`` and the epoch, so that it can be repeated; each clip comes as a
-    `Pick`. The last clips that do not fill a batch on every rank are left out: other ones each
-    epoch. Where there are too few clips for even one such step the ranks share what there is.
+    `SeededIndex`. The last clips that do not fill a batch on every rank are left out: other ones
+    each epoch. Where there are too few clips for even one such step the ranks share what there is.
 
     ``lengths`` [C] are what batches are grouped by; None where they are not known.
     """
@@ -73,7 +73,10 @@ class TrainingBatches(Sampler[list[int]]):
         seeds = np.random.default_rng([self.seed, self.epoch, 1])
         for step in self.steps():
             drawn = seeds.integers(2**63, size=step.shape)
-            yield [Pick(*pair) for pair in zip(step[self.rank].tolist(), drawn[self.rank].tolist())]
+            yield [
+                SeededIndex(*pair)
+                for pair in zip(step[self.rank].tolist(), drawn[self.rank].tolist())
+            ]
 
     def steps(self) -> np.ndarray:
         """The clips of every step of this epoch, [steps, ranks, batch size]."""

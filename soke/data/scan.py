@@ -13,7 +13,7 @@ from rich.progress import track
 from torch.utils.data import DataLoader, Dataset
 
 from soke.data.lengths import thin_frames
-from soke.data.listing.annotations import DAMAGED, MIN_FRAMES, TOO_SHORT, Clip, Drops, too_long
+from soke.data.listing.annotations import DAMAGED, MIN_FRAMES, TOO_SHORT, Clip, DropCounts, too_long
 from soke.data.lmdb_clips import LMDB_SUFFIX, read_record
 from soke.data.motion.plausibility import Oddities, check
 from soke.data.motion.reader import Motion, read_motion_file
@@ -163,7 +163,7 @@ class Survey:
     missing: int  # numbers that are missing in them, together
 
 
-def survey(clips: Sequence[Clip], dropped: Drops, workers: int = 0) -> Survey:
+def survey(clips: Sequence[Clip], dropped: DropCounts, workers: int = 0) -> Survey:
     """Read every clip once and keep those that can be used; the others are added to ``dropped``."""
     kept = []
     lengths = []
@@ -193,7 +193,7 @@ def survey(clips: Sequence[Clip], dropped: Drops, workers: int = 0) -> Survey:
     return Survey(kept, np.array(lengths, dtype=np.int64), gaps, missing)
 
 
-def note_rates(dropped: Drops, clips: Sequence[Clip], rates: Counter[float]) -> None:
+def note_rates(dropped: DropCounts, clips: Sequence[Clip], rates: Counter[float]) -> None:
     """Say how many clips were resampled, and from which rates."""
     if rates:
         shown = ", ".join(f"{count:,} from {rate:g}" for rate, count in sorted(rates.items()))

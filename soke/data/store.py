@@ -29,7 +29,7 @@ from pathlib import Path
 import numpy as np
 
 from soke.data.clips import Group, Summary
-from soke.data.listing.annotations import Clip, Drops
+from soke.data.listing.annotations import Clip, DropCounts
 from soke.data.lmdb_clips import data_file
 from soke.data.poses import is_pose_file, is_pose_name
 from soke.files import checksum
@@ -157,9 +157,9 @@ class Shard(Sequence[Clip]):
         return np.array(mapped(self.folder, self.packing).index[:, 3])
 
     @property
-    def dropped(self) -> Drops:
+    def dropped(self) -> DropCounts:
         """What was left out when the clips were packed."""
-        dropped = Drops(self.manifest["dropped"])
+        dropped = DropCounts(self.manifest["dropped"])
         dropped.faults = list(self.manifest["faults"])
         dropped.notes = list(self.manifest.get("notes", []))  # older ones have none
         return dropped

@@ -7,7 +7,7 @@ import torch
 from soke.data.corpora import corpus_of_language, select_corpora
 from soke.data.datasets import LengthLimits, PoseDataset, TokenDataset, collate_poses
 from soke.data.predictions import Prediction, prediction_path, read_predictions, write_prediction
-from soke.data.sampling import Pick
+from soke.data.sampling import SeededIndex
 from soke.data.statistics import load_statistics
 from soke.data.tokens import check_folder, claim_folder, read_tokens, token_path, write_tokens
 from soke.parts import FEATURE_COLUMNS, PartTable
@@ -50,7 +50,7 @@ def test_crops_are_windows_and_the_cache_keeps_whole_clips(clips):
     whole = dataset.motion(2)
     starts = set()
     for seed in range(20):
-        window = dataset[Pick(2, seed)].motion
+        window = dataset[SeededIndex(2, seed)].motion
         assert window.shape == (64, 133)
         starts.add(next(s for s in range(337) if torch.equal(whole[s : s + 64], window)))
     assert torch.equal(dataset[2].motion, whole[168:232])
@@ -119,7 +119,7 @@ def test_augmentation_drops_one_step_a_third_of_the_time(tmp_path):
     tokens = np.arange(12).reshape(4, 3) % 8
     write_tokens(token_path(tmp_path, "how2sign", "a"), tokens)
     dataset = TokenDataset([FakeClip("a", None)], tmp_path, PARTS, augment=True, cache=True)
-    seen = [dataset[Pick(0, seed)].tokens for seed in range(900)]
+    seen = [dataset[SeededIndex(0, seed)].tokens for seed in range(900)]
     assert np.array_equal(dataset[0].tokens, tokens) and dataset[0].gloss == "HELLO"
     heads = sum(np.array_equal(t, tokens[1:]) for t in seen)
     tails = sum(np.array_equal(t, tokens[:-1]) for t in seen)

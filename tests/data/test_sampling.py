@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from soke.data.datasets import LengthLimits
 from soke.data.sampling import (
     EvaluationBatches,
-    Pick,
+    SeededIndex,
     TrainingBatches,
     draws_of,
     padding_share,
@@ -137,10 +137,12 @@ def test_batches_come_in_no_order_of_length():
 
 
 def test_a_pick_is_a_number_with_draws_of_its_own():
-    pick = Pick(7, 99)
+    pick = SeededIndex(7, 99)
     again = pickle.loads(pickle.dumps(pick))
     assert [3, 4][again - 7] == 3 and (again, again.seed) == (7, 99)
-    assert draws_of(pick).random() == draws_of(again).random() != draws_of(Pick(7, 98)).random()
+    assert (
+        draws_of(pick).random() == draws_of(again).random() != draws_of(SeededIndex(7, 98)).random()
+    )
     assert draws_of(7) is None
     seeds = [pick.seed for batch in chain(*drawn(64, 4, 2)) for pick in batch]
     assert len(set(seeds)) == 64

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from soke import assemble as build
 from soke.config import load_config
 from soke.data import load_motion, read_annotations, summary_table
-from soke.data.listing.annotations import Drops
+from soke.data.listing.annotations import DropCounts
 from soke.data.scan import read_all, survey
 from tests.data.conftest import as_parameters, dump, motion, snapshot, write_arrays
 
@@ -132,7 +132,7 @@ def test_readings_come_in_order_with_their_frames(write_corpus):
 
 
 def test_counts_of_drops_add_up():
-    drops = Drops({"x": 2})
+    drops = DropCounts({"x": 2})
     drops.fault(ValueError("a"), "x")
     drops.fault(ValueError("b"), "y")
     assert drops == Counter(x=3, y=1) and drops.faults == ["a", "b"]

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmarks.plain_tokenizer import NAMINGS, published_networks, published_state
 from soke.cli.export import tokenizer as main
 from soke.tokenizer import load_tokenizer
 from tests.tokenizer.models import clips_of, tokenizer_of, train_step
-from tests.tokenizer.published import NAMINGS, published_networks, published_state
 
 ROOT = Path(__file__).parents[2]
 

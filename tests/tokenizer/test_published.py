@@ -5,16 +5,16 @@ import logging
 import pytest
 import torch
 
-from soke.parts import frames_to_features
-from soke.tokenizer import load_tokenizer, save_published
-from tests.tokenizer.models import tokenizer_of
-from tests.tokenizer.published import (
+from benchmarks.plain_tokenizer import (
     COLUMNS,
     NAMINGS,
     SIZES,
     published_networks,
     published_state,
 )
+from soke.parts import frames_to_features
+from soke.tokenizer import load_tokenizer, save_published
+from tests.tokenizer.models import tokenizer_of
 
 MEAN, STD = torch.randn(179), torch.rand(179) + 0.5
 

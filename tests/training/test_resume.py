@@ -36,7 +36,7 @@ SCHEDULER = partial(WarmupCosine, warmup_steps=2, eta_min=0.0)
 def clips(tmp_path_factory):
     """Eleven clips of 40 to 90 frames."""
     from soke.data import read_annotations
-    from soke.data.listing.annotations import Drops
+    from soke.data.listing.annotations import DropCounts
     from soke.data.scan import survey
 
     corpus = CorpusWriter("csl", tmp_path_factory.mktemp("csl"))
@@ -45,7 +45,7 @@ def clips(tmp_path_factory):
     for i, (name, _) in enumerate(rows):
         corpus.write_clip(name, 0.1 * motion(40 + 5 * i, seed=i))
     found, _ = read_annotations("csl", corpus.root, "train", corpus="how2sign")
-    kept = survey(found, Drops())
+    kept = survey(found, DropCounts())
     return Clips([Group(kept.clips, kept.lengths, Summary("how2sign", "train", "", 11))])
 
 

@@ -21,7 +21,7 @@ from soke.config import check_params, plain
 from soke.data.corpora import Corpus
 from soke.data.datasets import PoseDataset
 from soke.data.layouts import layout_named
-from soke.data.listing.annotations import SIGNS, Drops
+from soke.data.listing.annotations import SIGNS, DropCounts
 from soke.data.motion.plausibility import CONSTANT
 from soke.data.scan import survey
 from soke.data.statistics import load_statistics
@@ -166,7 +166,7 @@ def _split(run: Run, corpus: Corpus, split: str) -> str:
         raise ValueError(f"{summary.faults[0]}; DATASET.CHECK_POSES=true leaves such clips out")
     if packed is not None and run.thorough:
         Shard(packed).verify()
-        survey(group.clips, Drops(), config.TRAIN.NUM_WORKERS)  # warns of odd poses
+        survey(group.clips, DropCounts(), config.TRAIN.NUM_WORKERS)  # warns of odd poses
     for message in (*summary.notes, *(f"left out: {fault}" for fault in summary.faults)):
         warn(message)
     if summary.kept < sum(summary.dropped.values()):

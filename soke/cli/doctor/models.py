@@ -10,7 +10,7 @@ from soke.cli.doctor.rows import warn
 from soke.cli.doctor.run import Run
 from soke.config import load_config
 from soke.data.corpora import Corpus
-from soke.data.listing.annotations import Drops
+from soke.data.listing.annotations import DropCounts
 from soke.data.scan import survey
 from soke.data.tokens import check_folder, read_tokens, token_path
 from soke.files import MissingAssetError, checksum, require
@@ -74,7 +74,7 @@ def tokens(run: Run, corpus: Corpus) -> str:
         lacking = [clip for clip, path in zip(clips, paths) if not path.exists()]
         # Damaged clips never have tokens, and training leaves them out.
         if 0 < len(lacking) <= _FEW and run.config.DATASET.CHECK_POSES:
-            lacking = survey(lacking, Drops()).clips
+            lacking = survey(lacking, DropCounts()).clips
         if lacking:
             what = f"Token files of {len(lacking):,} of {len(clips):,} clips of {split}"
             first = token_path(folder, corpus.name, lacking[0].name)

@@ -82,7 +82,7 @@ class Clip:
     max_seconds: float | None = None  # longer is left out, where the annotation has no duration
 
 
-class Drops(Counter):
+class DropCounts(Counter):
     """How many entries were left out, by reason.
 
     ``faults`` has a message for each damaged one, ``notes`` what else is worth knowing.
@@ -116,7 +116,7 @@ def read_annotations(
     max_seconds: float | None = MAX_SECONDS,
     hands: Hands | None = None,
     mend_text: bool = False,
-) -> tuple[list[Clip], Drops]:
+) -> tuple[list[Clip], DropCounts]:
     """List the usable clips of a split (``train``, ``val``, ``test``), in the order of the file.
 
     ``corpus`` is the name that the clips carry, ``layout`` by default; ``fps`` is the rate that
@@ -139,7 +139,7 @@ def read_annotations(
     root = Path(root)
     path = annotation_path(layout, root, split, template)
     check_exists(row, path, root, split, corpus)
-    dropped = Drops()
+    dropped = DropCounts()
     clips = []
     seen: set[str] = set()
     elsewhere = names_of_stronger_splits(layout, root, split, template)
@@ -200,7 +200,9 @@ def _clip(
     )
 
 
-def _entries(row: Layout, path: Path, split: str, language: str | None, dropped: Drops) -> Entries:
+def _entries(
+    row: Layout, path: Path, split: str, language: str | None, dropped: DropCounts
+) -> Entries:
     """The entries of one split and language, with what is wrong with others of that file."""
     entries = entries_of(row, path, split)
     languages = {entry.language for entry in entries if isinstance(entry, Row)} - {None}
@@ -222,7 +224,7 @@ def _entries(row: Layout, path: Path, split: str, language: str | None, dropped:
     return wanted
 
 
-def _mended(entries: Entries, mend: bool, dropped: Drops, path: Path) -> Entries:
+def _mended(entries: Entries, mend: bool, dropped: DropCounts, path: Path) -> Entries:
     """Entries whose texts are put right where ``mend`` says so, else a note on those that are not.
 
     UTF-8 that was once read as Latin-1 has two or three odd letters in place of one.
@@ -245,7 +247,7 @@ def _mended(entries: Entries, mend: bool, dropped: Drops, path: Path) -> Entries
     return mended if mend else entries
 
 
-def with_hands(clips: list[Clip], hands: Hands | None, dropped: Drops) -> list[Clip]:
+def with_hands(clips: list[Clip], hands: Hands | None, dropped: DropCounts) -> list[Clip]:
     """Clips of any tool with the convention of their hands, found once for the whole corpus.
 
     A form that fixes its convention is read by it, whatever is found here.
@@ -285,7 +287,7 @@ def _find_poses(
     entry: Row,
     fps: float,
     max_seconds: float | None,
-    dropped: Drops,
+    dropped: DropCounts,
 ) -> Path | None:
     """Where the motion of a row lies; None, counted, where a rule or its absence rules it out.
 

@@ -16,7 +16,7 @@ from soke.data.listing.annotations import (
     NO_POSES,
     SIGNS,
     Clip,
-    Drops,
+    DropCounts,
     with_hands,
 )
 from soke.data.listing.entries import NO_TEXT, DataFault, check_fields, checked_name, read_records
@@ -35,7 +35,7 @@ def read_isolated_signs(
     corpus: str | None = None,
     hands: Hands | None = None,
     fps: float = FRAME_RATE,
-) -> tuple[list[Clip], Drops]:
+) -> tuple[list[Clip], DropCounts]:
     """List the usable isolated signs of a JSON or pickled list (``path`` relative to ``root``).
 
     A sign is the frames numbered ``start`` to ``end`` of the recording ``video_file`` or, without
@@ -47,7 +47,7 @@ def read_isolated_signs(
     """
     row, corpus, root = layout_named(layout), corpus or layout, Path(root)
     path = require(root / path, f"The list of isolated signs of {row.title}", row.remedy)
-    signs, dropped, numbers = [], Drops(), {}
+    signs, dropped, numbers = [], DropCounts(), {}
     for where, record in read_records(path):
         try:
             sign = _isolated_sign(row, root, corpus, record, where, fps)

@@ -12,7 +12,7 @@ from soke.data.listing.annotations import (
     MAX_SECONDS,
     SIGNS,
     Clip,
-    Drops,
+    DropCounts,
     read_annotations,
 )
 from soke.data.listing.isolated_signs import read_isolated_signs
@@ -75,7 +75,7 @@ class Source:
         defaults = {"template": None, "max_seconds": MAX_SECONDS, "hands": None, "mend_text": False}
         return {k: v for k, v in rules.items() if k not in defaults or v != defaults[k]}
 
-    def list_clips(self) -> tuple[list[Clip], Drops]:
+    def list_clips(self) -> tuple[list[Clip], DropCounts]:
         """The usable clips and what was left out, see `soke.data.listing.annotations`."""
         hands = self.hands
         if self.split != "train":
