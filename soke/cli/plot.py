@@ -1,6 +1,6 @@
 """Draw the loss and score curves of a training run from its TensorBoard logs.
 
-    python -m soke.cli.plot experiments/NAME
+    soke plot experiments/NAME
 
 writes experiments/NAME/curves.png: one small plot per quantity, one color per part of the body.
 Lines are training, dots are validation; the last value of each stands above its plot.
@@ -197,7 +197,7 @@ def _falls_far(group: Sequence[Curve]) -> bool:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser("soke.cli.plot", description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path, help="folder of a training run, experiments/NAME")
     parser.add_argument("--out", type=Path, help="a .png; by default curves.png in the run")
     options = parser.parse_args()

@@ -1,6 +1,6 @@
 """Print and plot clip lengths, texts per language, dropped clips, vocabulary and token usage.
 
-    python -m soke.cli.describe --cfg configs/soke.yaml
+    soke describe --cfg configs/soke.yaml
 
 `visualize/<NAME>/data`, or the folder named by --out, gets three figures (clip_lengths.png,
 texts.png, token_usage.png) and data_description.json with all numbers. All data are described,
@@ -14,12 +14,7 @@ import logging
 import sys
 from pathlib import Path
 
-from soke import assemble
-from soke.cli.describe.description import describe, write_json
-from soke.cli.describe.figures import draw_all
-from soke.cli.describe.tables import all_tables
 from soke.cli.main import run_verb
-from soke.cli.tables import show
 from soke.config import parse_command_line
 
 log = logging.getLogger("describe_data")
@@ -33,6 +28,12 @@ def main() -> None:
     # The few clips of a short trial would mislead.
     arguments = [*sys.argv[1:], "--nodebug"]
     config, options = parse_command_line(__doc__.splitlines()[0], add_options, arguments)
+    from soke import assemble
+    from soke.cli.describe.description import describe, write_json
+    from soke.cli.describe.figures import draw_all
+    from soke.cli.describe.tables import all_tables
+    from soke.cli.tables import show
+
     assemble.prepare_process(config)
     folder = options.out or Path(config.OUTPUT.VISUALIZE) / config.NAME / "data"
     description = describe(config)

@@ -1,6 +1,6 @@
 """Write one self-contained page about a test run.
 
-    python -m soke.cli.report results/soke
+    soke report results/soke
 
 The page, results/soke/report.html, has the scores and their intervals beside the published ones,
 the distributions over clips, and the best, the median and the worst clip of every data set. The
@@ -15,9 +15,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from soke.cli.main import run_verb
-from soke.cli.report.page import build_page
-from soke.cli.run_results import read_results
-from soke.files import atomic_path
 
 log = logging.getLogger("report")
 
@@ -34,6 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if options.clips < 0:
         raise ValueError(f"--clips {options.clips} should be 0 or more")
+    from soke.cli.report.page import build_page
+    from soke.cli.run_results import read_results
+    from soke.files import atomic_path
+
     results = read_results(options.folder)
     page = build_page(results, options.order_by, options.clips)
     path = options.out or options.folder / "report.html"
