@@ -37,23 +37,35 @@ def rows_of(system, level, clips, corpora, seed, run=0, texts=None):
             tokens = np.where(rng.random((12, 3)) < level / 12, rng.integers(9), reference)
             rows.append(
                 {
-                    "system": system, "run": run, "corpus": corpus, "name": f"clip-{i:03d}",
-                    "text": text, "keywords": "rain north" if i % 2 else "",
+                    "system": system,
+                    "run": run,
+                    "corpus": corpus,
+                    "name": f"clip-{i:03d}",
+                    "text": text,
+                    "keywords": "rain north" if i % 2 else "",
                     **dict(zip(names, errors)),
                     **{f"{name}_per_step": e / 50 for name, e in zip(names, errors)},
-                    "length_ratio": rng.uniform(0.8, 1.2), "rank": int(rng.integers(1, 12)),
+                    "length_ratio": rng.uniform(0.8, 1.2),
+                    "rank": int(rng.integers(1, 12)),
                     **token_statistics(tokens, reference, PARTS),
                     "translation": text[: 3 + i],
                     **text_statistics(text[: 3 + i], text, CORPORA[corpus]),
                 }
-            )  # fmt: skip
+            )
     return rows
 
 
 def write_made_up_results(
-    folder: Path, clips=12, corpora=tuple(CORPORA), level=5.0, seed=0, runs=1, texts=None,
-    baselines=True, **about,
-):  # fmt: skip
+    folder: Path,
+    clips=12,
+    corpora=tuple(CORPORA),
+    level=5.0,
+    seed=0,
+    runs=1,
+    texts=None,
+    baselines=True,
+    **about,
+):
     """Write `metrics.json` and `clips.csv`; ``about`` replaces what is said of the run."""
     tables = {}
     for system, its_level in LEVELS.items() if baselines else [("generated", level)]:
@@ -68,17 +80,29 @@ def write_made_up_results(
     summaries = {system: summarize(table, scores) for system, table in tables.items()}
     bounds = {system: intervals(table, scores) for system, table in tables.items()}
     said = {
-        "name": folder.name, "task": "t2m", "system": "generated", "split": "test", "seed": 1234,
-        "body": body_name(STAND_IN), "stand_in": True, "checkpoint": "best.ckpt",
-        "commit": "0123456789abcdef", "versions": {"torch": "2.13.0"},
+        "name": folder.name,
+        "task": "t2m",
+        "system": "generated",
+        "split": "test",
+        "seed": 1234,
+        "body": body_name(STAND_IN),
+        "stand_in": True,
+        "checkpoint": "best.ckpt",
+        "commit": "0123456789abcdef",
+        "versions": {"torch": "2.13.0"},
         "configuration": {"CORPORA": {corpus: {"fps": 25} for corpus in corpora}},
-    }  # fmt: skip
+    }
     write_results(
-        folder, said | about, summaries.pop("generated"), summaries,
-        pd.concat(tables.values()), bounds.pop("generated"),
-        baseline_intervals=bounds, units={score.name: score.unit for score in scores},
+        folder,
+        said | about,
+        summaries.pop("generated"),
+        summaries,
+        pd.concat(tables.values()),
+        bounds.pop("generated"),
+        baseline_intervals=bounds,
+        units={score.name: score.unit for score in scores},
         timing={"decoding": 0.25, "frames_per_second": 310.0},
-    )  # fmt: skip
+    )
     return folder
 
 
@@ -87,7 +111,12 @@ def write_made_up_prediction(folder, corpus, name, frames=24):
     motion = np.zeros((frames, 133), np.float32)
     motion[:, 22] = np.linspace(0, -1.2, frames)
     prediction = Prediction(
-        name, corpus, TEXTS[corpus], ("rain",), np.zeros((frames // 4, 3), int),
-        motion[: frames * 3 // 4] * 0.7, motion,
-    )  # fmt: skip
+        name,
+        corpus,
+        TEXTS[corpus],
+        ("rain",),
+        np.zeros((frames // 4, 3), int),
+        motion[: frames * 3 // 4] * 0.7,
+        motion,
+    )
     write_prediction(prediction_path(folder, corpus, name), prediction)

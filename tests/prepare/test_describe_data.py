@@ -113,9 +113,15 @@ def test_entries_and_frames_left_out(description):
     assert row(description, "entries", data_set="csl", split="train")["dropped"] == {}
     frames = row(description, "frames", data_set="how2sign", split="train")
     expected = {
-        "native": 60 + 30 + 403 + 43, "frame_rate": 6, "cut": 3, "squeezed": 3, "repeated": 16,
-        "used": 60 + 40 + 400 + 40, "missing": 2, "clips_with_gaps": 1,
-    }  # fmt: skip
+        "native": 60 + 30 + 403 + 43,
+        "frame_rate": 6,
+        "cut": 3,
+        "squeezed": 3,
+        "repeated": 16,
+        "used": 60 + 40 + 400 + 40,
+        "missing": 2,
+        "clips_with_gaps": 1,
+    }
     assert {key: frames[key] for key in expected} == expected
 
 
@@ -228,9 +234,13 @@ def test_histograms_hold_everything(description):
     shown = {axes.get_title().split("\n")[0]: heights(axes) for axes in figure.axes}
     titles = {title.split(":")[0]: count for title, count in shown.items()}
     assert titles == {
-        "how2sign train": 4, "how2sign val": 1, "how2sign test": 1,
-        "csl train": CSL_CLIPS, "csl val": 1, "csl test": 1,
-    }  # fmt: skip
+        "how2sign train": 4,
+        "how2sign val": 1,
+        "how2sign test": 1,
+        "csl train": CSL_CLIPS,
+        "csl val": 1,
+        "csl test": 1,
+    }
     figure = Figure()
     figures.draw_texts(figure, description)
     lengths = [axes for axes in figure.axes if "length in" in axes.get_title()]

@@ -25,12 +25,16 @@ def falling(scale=1.0):
 
 RUN = {
     "lr-AdamW/pg1": falling(1e-3),
-    "train/loss": falling(3), "train/loss_body": falling(), "train/loss_lhand": falling(2),
-    "train/codes_used_body": falling(), "train/commitment": falling(),
+    "train/loss": falling(3),
+    "train/loss_body": falling(),
+    "train/loss_lhand": falling(2),
+    "train/codes_used_body": falling(),
+    "train/commitment": falling(),
     "epoch": [(0, 0), (90, 4)],
-    "val/loss": [(40, 2.0), (90, 1.5)], "val/codes_used_body": [(90, 0.5)],
+    "val/loss": [(40, 2.0), (90, 1.5)],
+    "val/codes_used_body": [(90, 0.5)],
     "val/codes_used_lhand": [(90, 0.25)],
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -121,8 +125,13 @@ def test_the_picture_shows_the_numbers(tmp_path, drawn):
 
 
 def test_numbers_that_are_not_finite_are_counted(tmp_path, drawn):
-    write(tmp_path, {"train/loss": [(0, 1.0), (1, math.nan), (2, math.inf), (3, 2.0)],
-                     "train/gone": [(0, math.nan)]})  # fmt: skip
+    write(
+        tmp_path,
+        {
+            "train/loss": [(0, 1.0), (1, math.nan), (2, math.inf), (3, 2.0)],
+            "train/gone": [(0, math.nan)],
+        },
+    )
     plot_run(tmp_path, tmp_path / "deep" / "x.png")
     assert (tmp_path / "deep" / "x.png").exists()
     assert list(plots(drawn[0])) == ["loss  (2 not finite)", "gone  (1 not finite)"]

@@ -143,9 +143,14 @@ def test_the_stand_in_body_is_not_comparable(html, tmp_path):
 
 def test_hostile_texts_are_only_text(tmp_path):
     folder = write_made_up_results(
-        tmp_path / "run", clips=4, corpora=("how2sign",), texts={"how2sign": HOSTILE},
-        name="<b>name</b>", checkpoint="<script>", configuration={"NAME": "</pre><script>"},
-    )  # fmt: skip
+        tmp_path / "run",
+        clips=4,
+        corpora=("how2sign",),
+        texts={"how2sign": HOSTILE},
+        name="<b>name</b>",
+        checkpoint="<script>",
+        configuration={"NAME": "</pre><script>"},
+    )
     rows = pd.read_csv(folder / "clips.csv")
     rows.assign(system=rows["system"].replace("nearest_text", "<i>x</i>")).to_csv(
         folder / "clips.csv", index=False
