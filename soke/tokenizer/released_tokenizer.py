@@ -1,8 +1,8 @@
-"""The layout of the published checkpoints: one table, used in both directions.
+"""The layout of the released checkpoints: one table, used in both directions.
 
-A published ``tokenizer.ckpt`` holds three networks in one ``state_dict``, told apart by the prefix
-of their keys; the layers within are numbered as in the ``nn.Sequential`` they were built as. It has
-the codebooks, but not the averages that training went on from.
+A released ``tokenizer.ckpt`` holds three networks in one ``state_dict``, told apart by the prefix
+of their keys; the layers within are numbered as in the ``nn.Sequential`` that holds them. It has
+the codebooks, but not the averages that training would continue from.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from soke.checkpoints import select
 from soke.parts import PartTable
 from soke.tokenizer.network import DILATIONS
 from soke.tokenizer.quantizers import CodebookQuantizer
@@ -22,11 +23,15 @@ log = logging.getLogger(__name__)
 
 #: Rows of the published part table, without their codebook sizes.
 _ROWS = (
-    {"name": "body", "columns": [[0, 30], [120, 133]], "fusion_weight": 0.2,
-     "token_prefix": "motion_id"},
+    {
+        "name": "body",
+        "columns": [[0, 30], [120, 133]],
+        "fusion_weight": 0.2,
+        "token_prefix": "motion_id",
+    },
     {"name": "lhand", "columns": [[30, 75]], "fusion_weight": 0.4, "token_prefix": "hand_id"},
     {"name": "rhand", "columns": [[75, 120]], "fusion_weight": 0.4, "token_prefix": "rhand_id"},
-)  # fmt: skip
+)
 #: Prefixes of each row's keys; a file uses one of them. The first is what we write.
 _PREFIXES = (("vae.", "motion_vae."), ("hand_vae.",), ("rhand_vae.",))
 
@@ -68,7 +73,7 @@ TRANSLATION = {
 
 @dataclass(frozen=True)
 class PublishedContent:
-    """What a published file says, in our names."""
+    """What a released file holds, under our names."""
 
     parts: PartTable
     state: dict[str, Tensor]  # networks.{p}.{name}, without statistics and averages
@@ -84,26 +89,28 @@ def from_published(state: Mapping[str, Tensor]) -> PublishedContent:
     """Translate a published ``state_dict`` strictly.
 
     Raises ``ValueError`` that names what is missing or unknown within a part. Keys outside the
-    three parts are no business of the tokenizer: they are named in a warning and left out.
+    three parts do not belong to the tokenizer: a warning names them, and they are left out.
     """
-    translated, sizes, taken = {}, [], set()
+    translated: dict[str, Tensor] = {}
+    sizes: list[int] = []
+    taken: set[str] = set()
     for p, row in enumerate(_ROWS):
         prefix = _prefix(state, p)
-        own = {key.removeprefix(prefix) for key in state if key.startswith(prefix)}
+        own = select(state, prefix)
         wrong = {
-            "lacks": sorted(set(TRANSLATION.values()) - own),
-            "has the unknown": sorted(own - set(TRANSLATION.values())),
+            "lacks": sorted(set(TRANSLATION.values()) - set(own)),
+            "has the unknown": sorted(set(own) - set(TRANSLATION.values())),
         }
         for verb, keys in wrong.items():
             if keys:
                 raise ValueError(
                     f"the part {row['name']!r} ({prefix}*) {verb} {keys[:4]}"
-                    f"{' and more' if len(keys) > 4 else ''}; published tokenizers have two "
+                    f"{' and more' if len(keys) > 4 else ''}; released tokenizers have two "
                     "stages of three residual blocks"
                 )
         for ours, theirs in TRANSLATION.items():
-            translated[f"networks.{p}.{ours}"] = state[prefix + theirs]
-        sizes.append(len(state[f"{prefix}quantizer.codebook"]))
+            translated[f"networks.{p}.{ours}"] = own[theirs]
+        sizes.append(len(own["quantizer.codebook"]))
         taken |= {prefix + name for name in own}
     left = sorted(set(state) - taken - {"mean", "std"})
     if left:
@@ -131,7 +138,7 @@ def to_published(tokenizer: PartTokenizer) -> dict[str, Tensor]:
         )
     if not all(isinstance(n.quantizer, CodebookQuantizer) for n in tokenizer.networks):
         raise ValueError(
-            f"the published layout has one codebook a part; it cannot hold the quantizer "
+            f"the published layout has one codebook per part; it cannot hold the quantizer "
             f"{tokenizer.arguments['quantizer']!r}. Export to .safetensors, which holds any"
         )
     own = tokenizer.state_dict()

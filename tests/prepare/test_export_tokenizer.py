@@ -90,7 +90,7 @@ def test_a_published_checkpoint_takes_its_statistics_along(tmp_path):
 
 def test_the_command_ends_in_one_message(tmp_path):
     done = subprocess.run(
-        [sys.executable, "-m", "soke.cli.export_tokenizer", "--checkpoint",
+        [sys.executable, "-m", "prepare.export_tokenizer", "--checkpoint",
          str(tmp_path / "none.ckpt"), "--out", str(tmp_path / "a.ckpt")],
         cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
         check=False,
