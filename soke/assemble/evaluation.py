@@ -207,15 +207,14 @@ def _evaluation(
     **options: object,
 ) -> Evaluation:
     """``predicts``: the predictions in the results folder come from this evaluation."""
-    basis = fingerprint(metadata, references)
     return Evaluation(
         results_folder(config),
         metadata,
-        basis,
+        fingerprint(metadata, references),
         references,
         measures,
         config.TEST.BATCH_SIZE,
-        source=prediction_source(basis) if predicts else None,
+        source=prediction_source(metadata) if predicts else None,
         saves_predictions=config.TEST.SAVE_PREDICTIONS,
         **options,
     )

@@ -15,17 +15,8 @@ from soke.files import checksum
 
 #: Sections of the configuration that the numbers do not depend on, and keys of other sections.
 _IRRELEVANT = (
-    "NAME",
-    "ACCELERATOR",
-    "DEVICE",
-    "NUM_NODES",
-    "NUM_THREADS",
-    "LOGGER",
-    "OUTPUT",
-    "RENDER",
-    "EVAL",
-    "LOSS",
-)
+    "NAME ACCELERATOR DEVICE NUM_NODES NUM_THREADS LOGGER OUTPUT RENDER EVAL LOSS"
+).split()
 _IRRELEVANT_KEYS = {"TEST": ("NUM_WORKERS", "FOLDER", "CHECKPOINTS"), "DATASET": ("CACHE",)}
 #: All of TRAIN that matters: which template prompts take, and what baselines choose from.
 _TRAIN = ("STAGE", "SPLIT")
@@ -62,18 +53,22 @@ def run_metadata(
 
 def fingerprint(metadata: Mapping[str, object], clips: Sequence[object]) -> dict[str, object]:
     """Everything that the numbers depend on."""
+    kept = _relevant(metadata)
+    return {**metadata, "configuration": kept, "clips": [str(clip) for clip in clips]}
+
+
+def prediction_source(metadata: Mapping[str, object]) -> dict[str, object]:
+    """What predictions come from: the models and settings, but not how motions are measured."""
+    kept = {key: value for key, value in _relevant(metadata).items() if key not in _MEASURING}
+    return {"configuration": kept, **{key: metadata.get(key) for key in _MODELS}}
+
+
+def _relevant(metadata: Mapping[str, object]) -> dict[str, object]:
+    """The configuration without what no number depends on."""
     configuration = metadata["configuration"]
     assert isinstance(configuration, dict)
     kept = {key: value for key, value in configuration.items() if key not in _IRRELEVANT}
     for section, keys in _IRRELEVANT_KEYS.items():
         kept[section] = {k: v for k, v in configuration[section].items() if k not in keys}
     kept["TRAIN"] = {key: configuration["TRAIN"][key] for key in _TRAIN}
-    return {**metadata, "configuration": kept, "clips": [str(clip) for clip in clips]}
-
-
-def prediction_source(fingerprint: Mapping[str, object]) -> dict[str, object]:
-    """What predictions come from: the fingerprint without how they are measured."""
-    configuration = fingerprint["configuration"]
-    assert isinstance(configuration, dict)
-    kept = {key: value for key, value in configuration.items() if key not in _MEASURING}
-    return {"configuration": kept, **{key: fingerprint.get(key) for key in _MODELS}}
+    return kept

@@ -35,13 +35,8 @@ CLIPS = "clips.csv"
 _PACKAGES = ("torch", "lightning", "transformers", "numpy", "numba", "smplx", "sacrebleu")
 #: What results are about: where one of these differs, they are other results.
 _SUBJECT = (
-    "system",
-    "split",
-    "checkpoint_sha256",
-    "tokenizer_sha256",
-    "predictions_sha256",
-    "body_sha256",
-)
+    "system split checkpoint_sha256 tokenizer_sha256 predictions_sha256 body_sha256"
+).split()
 #: In the folder of predictions: says what they come from.
 _SOURCE = "source.json"
 

@@ -28,7 +28,6 @@ def started(tmp_path):
         metadata = {"name": "shared", "system": "x", "body": "a body", "split": config.TEST.SPLIT}
         metadata |= {"checkpoint_sha256": "0", **described, "configuration": plain(config)}
         references = [Reference(name, "csl", "") for name in clips]
-        print_of = fingerprint(metadata, references)
         measured = []
 
         def measure(portion, places):
@@ -42,11 +41,11 @@ def started(tmp_path):
         evaluation = Evaluation(
             results,
             metadata,
-            print_of,
+            fingerprint(metadata, references),
             references,
             {("x", 0): measure},
             portion_size=1,
-            source=prediction_source(print_of) if predicts else None,
+            source=prediction_source(metadata) if predicts else None,
             saves_predictions=config.TEST.SAVE_PREDICTIONS,
         )
         (results / "metrics.json").unlink(missing_ok=True)
