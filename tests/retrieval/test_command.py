@@ -23,9 +23,17 @@ def shown(capsys, monkeypatch, *arguments):
 
 def test_it_shows_signs_codes_and_what_is_missing(capsys, monkeypatch, words):
     out = shown(
-        capsys, monkeypatch, "Yourself and the foxes see 21 Wetter", "--lang", "en",
-        "--dictionary", words, "--shared", "de", "zh",
-    )  # fmt: skip
+        capsys,
+        monkeypatch,
+        "Yourself and the foxes see 21 Wetter",
+        "--lang",
+        "en",
+        "--dictionary",
+        words,
+        "--shared",
+        "de",
+        "zh",
+    )
     row = next(line for line in out.splitlines() if "foxes" in line)
     assert "lemma" in row and " fox " in row and row.count("1 1 1") == 3  # a column a part
     assert "twenty-one" in out and "number" in out

@@ -15,9 +15,11 @@ LANGUAGES = {"how2sign": "en", "phoenix": "de", "csl": "zh"}
 def shared():
     signs = dictionary(*SHARED)
     return KeywordSearch(
-        dict.fromkeys(LANGUAGES, signs), 99, languages=LANGUAGES,
+        dict.fromkeys(LANGUAGES, signs),
+        99,
+        languages=LANGUAGES,
         shared=dict.fromkeys(LANGUAGES, ("de", "en", "zh")),
-    )  # fmt: skip
+    )
 
 
 def test_no_german_word_is_retrieved_for_english_text(shared):
@@ -90,8 +92,9 @@ def test_corpora_that_are_not_chosen_share_their_file_too(tmp_path):
     # A dictionary of its own is taken as it is.
     table = corpora(tmp_path, how2sign="own.json", phoenix="words.json", csl="words.json")
     assert found(open_search(table[:1], table, PARTS), "haus house", "how2sign") == [
-        "haus", "house"
-    ]  # fmt: skip
+        "haus",
+        "house",
+    ]
 
 
 def test_without_keywords_no_file_is_read(tmp_path):

@@ -212,10 +212,14 @@ def test_it_finds_what_a_plain_search_of_whole_words_finds(pieces, entries):
 
 
 SEARCHES = [
-    search(language, *"fox ice天 天气 12 ein und zwanzig a ß straße".split(), "ice cream",
-           spell_unknown=True)
+    search(
+        language,
+        *"fox ice天 天气 12 ein und zwanzig a ß straße".split(),
+        "ice cream",
+        spell_unknown=True,
+    )
     for language in ("en", "de", "zh", "")
-]  # fmt: skip
+]
 
 
 @given(st.text(st.characters(), max_size=80))
@@ -239,9 +243,18 @@ def test_a_text_without_words_has_an_empty_result(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["a" * 10_000, "天" * 10_000, "7" * 10_000, "fox " * 2500, "a天1😀 " * 2000,
-             "don't " * 1700, "ice-" * 2500, "1,1" * 3000],
-)  # fmt: skip
+    "text",
+    [
+        "a" * 10_000,
+        "天" * 10_000,
+        "7" * 10_000,
+        "fox " * 2500,
+        "a天1😀 " * 2000,
+        "don't " * 1700,
+        "ice-" * 2500,
+        "1,1" * 3000,
+    ],
+)
 def test_long_texts(text):
     for signs in SEARCHES:
         result = signs(text, "c")

@@ -281,3 +281,13 @@ def test_packing_that_was_interrupted_and_copied_does_not_write_its_frames_again
     ]
     shard.verify()
     assert contents(shard) != contents(fresh)
+
+
+def test_a_store_with_texts_as_annotated_is_still_read(corpus, store, monkeypatch):
+    corpus.annotate([(name, f"text\u200b{name}\x07") for name in NAMES])
+    with monkeypatch.context() as earlier:
+        earlier.setattr("soke.data.listing.annotations.clean", lambda text: text)
+        packed(store, corpus.source())
+    for path in corpus.folder(NAMES[3]).iterdir():
+        os.utime(path, (1e9, 1e9))  # compares the clip that has this text
+    check_numbers(open_shard(store, corpus.source()))
