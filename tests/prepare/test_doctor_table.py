@@ -36,7 +36,7 @@ def test_the_table_marks_what_stops_the_run_apart_from_the_rest():
     assert "not needed yet: for test" in text
     assert lines[-3:] == [
         "1 thing is missing or wrong for later steps only.",
-        "Commands of the table take these options: --cfg a.yaml",
+        "Options for the commands above: --cfg a.yaml",
         "1 thing is missing or wrong; the run could not start",
     ]
     color = printed({"One": rows}, force_terminal=True)

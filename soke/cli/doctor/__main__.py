@@ -1,6 +1,6 @@
 """Check everything that a run needs, and say what to do about each thing that is missing or wrong.
 
-    python -m soke.cli.doctor --cfg configs/soke.yaml
+    soke doctor --cfg configs/soke.yaml
 
 The real run is checked; with --trial the short one that the verbs make without --nodebug. Poses are
 listed, not read; --thorough reads every one of them, all tokens, and whole packed stores, and warns
@@ -83,7 +83,7 @@ def show(sections: Mapping[str, Sequence[Row]], summary: Text, console: Console)
     for title, own in sections.items():
         table.add_row(Text(title, "bold underline"))
         for row in own:
-            table.add_row(row.what, _state(row), _detail(row))
+            table.add_row(Text(row.what), _state(row), _detail(row))
         table.add_row()
     with console.capture() as capture:
         console.print(table)
@@ -105,7 +105,7 @@ def summarize(rows: Sequence[Row], waiting: int, options: str) -> Text:
     if waiting:
         text.append(f"{_things(waiting)} checked once these are right.\n", "dim")
     if stops + later:
-        text.append(f"Commands of the table take these options: {options}\n")
+        text.append(f"Options for the commands above: {options}\n")
     if stops:
         text.append(f"{_things(stops)} missing or wrong; the run could not start", "bold red")
     else:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from soke import assemble
-from soke.cli.doctor.rows import warn
+from soke.cli.doctor.rows import collected_warnings, warn
 from soke.cli.doctor.run import Run
 from soke.config import load_config
 from soke.data.corpora import Corpus
@@ -74,7 +74,8 @@ def tokens(run: Run, corpus: Corpus) -> str:
         lacking = [clip for clip, path in zip(clips, paths) if not path.exists()]
         # Damaged clips never have tokens, and training leaves them out.
         if 0 < len(lacking) <= _FEW and run.config.DATASET.CHECK_POSES:
-            lacking = survey(lacking, DropCounts()).clips
+            with collected_warnings():
+                lacking = survey(lacking, DropCounts()).clips
         if lacking:
             what = f"Token files of {len(lacking):,} of {len(clips):,} clips of {split}"
             first = token_path(folder, corpus.name, lacking[0].name)
