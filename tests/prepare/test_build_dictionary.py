@@ -8,7 +8,7 @@ import torch
 from soke import assemble as build
 from soke.assemble.dictionaries import representative, write_dictionaries
 from soke.cli import dictionary as build_dictionary
-from soke.cli import tokens
+from soke.cli import tokens as tokens_command
 from soke.config import load_config
 from soke.files import checksum
 from soke.metrics.medoid import recording_distances
@@ -98,7 +98,7 @@ def test_get_motion_code_writes_the_same(work, monkeypatch):
     for path in work.glob("words*"):
         path.unlink()
     monkeypatch.setattr(sys, "argv", ["get_motion_code", "--cfg", str(work / "run.yaml")])
-    tokens.main()
+    tokens_command.main()
     assert before == (
         (work / "words.json").read_bytes(),
         (work / "words.manifest.json").read_bytes(),
@@ -113,7 +113,7 @@ def test_a_published_dictionary_is_left_alone(work, monkeypatch):
         run(work)
     monkeypatch.setattr(sys, "argv", ["get_motion_code", "--cfg", str(work / "run.yaml")])
     with pytest.raises(ValueError, match="was not made here"):
-        tokens.main()
+        tokens_command.main()
     assert (work / "words.json").read_bytes() == before
     assert not list((work / "TOKENS").rglob("*.npy"))  # said before any clip is encoded
 
@@ -134,7 +134,7 @@ def test_a_second_tokenizer_writes_over_nothing(work, monkeypatch):
     def tokens(*words):
         arguments = ["get_motion_code", "--cfg", str(work / "run.yaml"), *words]
         monkeypatch.setattr(sys, "argv", arguments)
-        tokens.main()
+        tokens_command.main()
 
     tokens()
     other = small_tokenizer()
