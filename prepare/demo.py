@@ -8,6 +8,7 @@ that was interrupted goes on, so the demo can be stopped and started again at an
 
 from __future__ import annotations
 
+import argparse
 import shlex
 import subprocess
 import sys
@@ -34,8 +35,8 @@ def commands() -> list[tuple[str, str]]:
     """Name and command of every step."""
     show = f"vis_mesh --cfg {SOKE} --nodebug --html"
     return [
-        ("recordings to data sets", "prepare.fingerspelling"),
-        ("poses packed", f"prepare.pack_poses --cfg {DETO} --nodebug {ALL_SETS}"),
+        ("recordings to data sets", "soke fingerspelling"),
+        ("poses packed", f"soke pack --cfg {DETO} --nodebug {ALL_SETS}"),
         ("tokenizer: training", training(DETO, TOKENIZER_RUN)),
         ("tokenizer: reconstruction error", f"test --cfg {DETO} --nodebug"),
         (
@@ -43,10 +44,10 @@ def commands() -> list[tuple[str, str]]:
             f"test --cfg {DETO} --nodebug {PINYIN}",
         ),
         ("motion tokens", f"get_motion_code --cfg {SOKE} --nodebug"),
-        ("small mBART", f"prepare.small_mbart --cfg {SOKE}"),
+        ("small mBART", f"soke small-mbart --cfg {SOKE}"),
         ("generator: training", training(SOKE, GENERATOR_RUN)),
         ("generator: evaluation", f"test --cfg {SOKE} --nodebug --task t2m"),
-        ("report", "soke.cli.report results/demo-soke"),
+        ("report", "soke report results/demo-soke"),
         ("videos: How2Sign layout", f"{show} --demo_dataset how2sign"),
         ("videos: Phoenix layout", f"{show} --demo_dataset phoenix"),
         ("video of a text", f'{show} --text "hello" --lang en'),
@@ -59,6 +60,7 @@ def say(text: str) -> None:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     times = []
     for name, command in commands():
         words = ["-m", *shlex.split(command)]

@@ -88,9 +88,9 @@ def test_text_in_signing_avatar_out(work):
 def make_and_pack_the_data(work, deto):
     python("prepare.fingerspelling", "--out", work / "data", "--words", "how2sign=14",
            "phoenix=14", "csl=14", "--held-out", "2")  # fmt: skip
-    table = python("prepare.pack_poses", *deto)
+    table = python("soke", "pack", *deto)
     assert "packed store" in table and (work / "packed/csl/signs/frames.f32").exists()
-    again = python("prepare.pack_poses", *deto)
+    again = python("soke", "pack", *deto)
     assert "phoenix test is packed already" in again
 
 
@@ -190,11 +190,11 @@ def read_signs_as_text(work, changes):
 
 def compare_and_report(results):
     one, other = results / "demo-soke", results / "saved"
-    table = python("soke.cli.compare", other, one)
+    table = python("soke", "compare", other, one)
     assert "how2sign: " in table and "DTW_PA_JPE_hands" in table
     assert "better" not in table.partition('"better" where')[0]  # equal in every score
     assert (one / "compare-saved.png").exists()
-    python("soke.cli.report", one)
+    python("soke", "report", one)
     page = (one / "report.html").read_text(encoding="utf-8")
     assert "not comparable" in page.lower() and "data:video/mp4" in page
 
@@ -206,7 +206,7 @@ def ask_the_dictionary(work):
 
 
 def export_the_generator(work, soke):
-    python("soke.cli.export_generator", *soke, "--out", work / "export")
+    python("soke", "export", "generator", *soke, "--out", work / "export")
     model = MBartForConditionalGeneration.from_pretrained(work / "export")
     rows = json.loads((work / "export" / "rows.json").read_text())
     assert model.get_input_embeddings().num_embeddings == rows["size"]

@@ -31,7 +31,7 @@ def word_counts(values: list[str], corpora: list[str]) -> dict[str, int]:
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m prepare.fingerspelling", description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     add("--out", type=Path, default=Path("deps/fingerspelling"), help="folder (%(default)s)")
     add("--corpora", nargs="+", default=list(LANGUAGES), choices=list(LANGUAGES))

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from soke.cli.compare import Comparison
+    from soke.cli.comparison import Comparison
 
 #: By verdict: color and words.
 _LEGEND = {

@@ -9,7 +9,7 @@ from PIL import Image
 from scipy import stats
 
 from soke.cli import compare as command
-from soke.cli.compare import compare
+from soke.cli.comparison import compare
 from soke.cli.run_results import read_results
 from soke.files import MissingAssetError
 from tests.prepare.made_up_results import write_made_up_results

@@ -1,1 +1,1 @@
-"""The configured data sets in numbers and figures: ``python -m soke.cli.describe --cfg ...``."""
+"""The configured data sets in numbers and figures: ``soke describe --cfg ...``."""

@@ -24,7 +24,7 @@ EXPORTS = {
     "bvh": "skeleton with animation (Biovision)",
     "glb": "rigged body with animation (glTF 2.0)",
     "npz": "SMPL-X parameters in the names of AMASS",
-    "ply": "folder of meshes, one a frame (binary PLY)",
+    "ply": "folder of meshes, one per frame (binary PLY)",
     "pose": "points of body, hands and face (pose-format)",
 }
 
