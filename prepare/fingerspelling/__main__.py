@@ -12,10 +12,13 @@ from pathlib import Path
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
-from prepare.fingerspelling.languages import LANGUAGES  # noqa: E402, the threads come first
-from soke.cli.main import run_verb  # noqa: E402
+from soke.cli.main import run_verb  # noqa: E402, the threads come first
 
 log = logging.getLogger("prepare.fingerspelling")
+
+#: The corpora and how many words each has, spelled out so that --help imports nothing heavy. A test
+#: compares them with `prepare.fingerspelling.languages.LANGUAGES`.
+WORDS = {"how2sign": 1200, "phoenix": 1200, "csl": 400}
 
 
 def word_counts(values: list[str], corpora: list[str]) -> dict[str, int]:
@@ -23,8 +26,8 @@ def word_counts(values: list[str], corpora: list[str]) -> dict[str, int]:
     counts: dict[str, int] = {}
     for value in values:
         name, _, number = value.rpartition("=")
-        if not number.isdecimal() or (name and name not in LANGUAGES):
-            known = " ".join(f"{corpus}=400" for corpus in LANGUAGES)
+        if not number.isdecimal() or (name and name not in WORDS):
+            known = " ".join(f"{corpus}=400" for corpus in WORDS)
             raise ValueError(f"--words {value!r}: give a number, or numbers such as {known}")
         counts.update({name: int(number)} if name else dict.fromkeys(corpora, int(number)))
     return counts
@@ -34,8 +37,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     add("--out", type=Path, default=Path("deps/fingerspelling"), help="folder (%(default)s)")
-    add("--corpora", nargs="+", default=list(LANGUAGES), choices=list(LANGUAGES))
-    defaults = " ".join(f"{name}={language.words}" for name, language in LANGUAGES.items())
+    add("--corpora", nargs="+", default=list(WORDS), choices=list(WORDS))
+    defaults = " ".join(f"{name}={count}" for name, count in WORDS.items())
     add("--words", nargs="+", default=[], help=f"words a corpus, or one number ({defaults})")
     add("--timings", type=int, default=1, help="clips of each training word (%(default)s)")
     add("--held-out", type=int, default=40, help="words in val, and in test (%(default)s)")
@@ -50,6 +53,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 def show_report(corpora: list[str]) -> None:
     """Log how far posed bones are from the tracked ones, by recorded alphabet."""
+    from prepare.fingerspelling.languages import LANGUAGES
     from prepare.fingerspelling.letters import report
     from prepare.fingerspelling.skeleton import rest_skeleton
 

@@ -15,7 +15,7 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from prepare.fingerspelling import corpora, letters
-from prepare.fingerspelling.__main__ import main, word_counts
+from prepare.fingerspelling.__main__ import WORDS, main, word_counts
 from prepare.fingerspelling.build import Settings, build
 from prepare.fingerspelling.languages import LANGUAGES, spell_letters, spell_pinyin
 from prepare.fingerspelling.layouts import safe_name, write_clip
@@ -326,6 +326,7 @@ def test_slerp_stays_below_half_a_turn():
 
 
 def test_the_command_line(tmp_path, caplog):
+    assert {name: language.words for name, language in LANGUAGES.items()} == WORDS
     assert word_counts(["800", "csl=300"], ["phoenix", "csl"]) == {"phoenix": 800, "csl": 300}
     with pytest.raises(ValueError, match="how2sign=400 phoenix=400 csl=400"):
         word_counts(["asl=3"], ["csl"])
