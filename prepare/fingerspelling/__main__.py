@@ -1,4 +1,4 @@
-"""``python -m prepare.fingerspelling``: make the demo data set under ``deps/fingerspelling``."""
+"""``soke fingerspelling``: make the demo data set under ``deps/fingerspelling``."""
 
 from __future__ import annotations
 

@@ -362,8 +362,8 @@ def token_data(config: DictConfig, prompts: PromptBuilder) -> SignDataModule:
     if wants_gloss and not any(clip.gloss for clip in train):
         log.warning(
             "PROMPTS have %s, and no training clip has a gloss; stores that were packed by an "
-            "earlier version hold none: remove DATASET.PACKED and run `python -m "
-            "prepare.pack_poses` again",
+            "earlier version hold none: remove DATASET.PACKED and run `soke pack` "
+            "again",
             GLOSS_SLOT,
         )
     return _data_module(

@@ -1,6 +1,6 @@
 """Sign dictionaries from the isolated signs of the corpora, through the tokenizer.
 
-`get_motion_code` and `prepare.build_dictionary` both write them. The code is here since this is the
+`soke tokens` and `soke dictionary` both write them. The code is here since this is the
 one level that sees the configuration, the clips, the tokenizer and the body at once.
 """
 

@@ -43,7 +43,7 @@ def open_shard(
     if reason is not None:
         raise ValueError(
             f"the packed store {shard.folder} is older than its source: {reason}. Run "
-            "`python -m prepare.pack_poses` with the same configuration again, or remove the folder"
+            "`soke pack` with the same configuration again, or remove the folder"
         )
     return shard
 

@@ -50,7 +50,7 @@ class Layout:
         return (
             f"{self.title} comes from {self.source} and needs the SMPL-X poses released with the "
             "method beside it; a demo corpus to start with is made by "
-            "`python -m prepare.fingerspelling`"
+            "`soke fingerspelling`"
         )
 
 

@@ -21,7 +21,7 @@ from soke.parts import FRAME_SIZE, frames_to_features
 
 log = logging.getLogger(__name__)
 
-_DAMAGED = "copy it again, or compute your own: `python -m prepare.pose_statistics --force`"
+_DAMAGED = "copy it again, or compute your own: `soke statistics --force`"
 
 
 @dataclass(frozen=True)
@@ -104,8 +104,8 @@ def _read(path: str | Path) -> Tensor:
     path = require(
         path,
         "The statistics of the poses",
-        "They come with the released poses; `python -m prepare.pose_statistics` computes those of "
-        "your own clips, `python -m prepare.fingerspelling` makes the demo's",
+        "They come with the released poses; `soke statistics` computes those of "
+        "your own clips, `soke fingerspelling` makes the demo's",
     )
     try:
         if path.suffix == ".npy":

@@ -106,12 +106,12 @@ class Shard(Sequence[Clip]):
         except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
             raise ValueError(
                 f"{self.folder} is not a whole packed store ({error}); remove the folder or run "
-                "`python -m prepare.pack_poses` again"
+                "`soke pack` again"
             ) from None
         if self.manifest["version"] != VERSION:
             raise ValueError(
                 f"{self.folder} is a packed store of version {self.manifest['version']}, this is "
-                f"version {VERSION}; run `python -m prepare.pack_poses` again"
+                f"version {VERSION}; run `soke pack` again"
             )
         mapped(self.folder, self.packing)  # this packing is read, whatever takes its place
 
@@ -187,7 +187,7 @@ class Shard(Sequence[Clip]):
             if checksum(self.folder / name) != expected:
                 raise ValueError(
                     f"{self.folder / name} is damaged: its checksum differs; remove the folder and "
-                    "run `python -m prepare.pack_poses` again"
+                    "run `soke pack` again"
                 )
 
 

@@ -71,6 +71,6 @@ def load_published(model: nn.Module, state: Mapping[str, Tensor], source: object
     fill(model, from_published(state, model.vocabulary, source), source)
     log.info(
         "loaded the generator from %s, which does not say whether its embeddings are scaled: "
-        "`python -m prepare.embedding_scale` tells",
+        "`soke embedding-scale` tells",
         source,
     )

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 #: What to do when a dictionary and the part table do not fit together.
 _REMEDY = (
     "If another part table made it, correct PARTS, name the right dictionary with "
-    "CORPORA.<name>.dictionary=... or make one with `python -m prepare.build_dictionary --cfg ...`"
+    "CORPORA.<name>.dictionary=... or make one with `soke dictionary --cfg ...`"
 )
 
 
@@ -62,7 +62,7 @@ class SignDictionary:
         path = require(
             path,
             "The sign dictionary",
-            "`python -m prepare.build_dictionary --cfg ...` makes it from isolated signs; "
+            "`soke dictionary --cfg ...` makes it from isolated signs; "
             "RETRIEVAL.MAX_KEYWORDS=0 does without",
         )
         content = read_json_object(path, "sign dictionary")
@@ -195,7 +195,7 @@ def check_origin(dictionary: str | Path, tokenizer: str, parts: PartTable) -> bo
     if other is not None:
         raise ValueError(
             f"{other}. Name the dictionary of this tokenizer with CORPORA.<name>.dictionary=..., "
-            "or make it with `python -m prepare.build_dictionary --cfg ...` "
+            "or make it with `soke dictionary --cfg ...` "
             "(--replace_dictionary writes over this one)"
         )
     return True

@@ -27,7 +27,7 @@ def load_tokenizer(
     """Load a trained tokenizer, in evaluation mode.
 
     ``checkpoint`` is one of `python -m train`, a released one, or an export of
-    `python -m prepare.export_tokenizer`. The networks have the sizes of its tensors.
+    `soke export tokenizer`. The networks have the sizes of its tensors.
 
     The checkpoint's own statistics are used: ours keep them in the tokenizer's buffers, released
     ones as tensors ``mean`` and ``std`` in the ``state_dict`` or beside it. If it has none, the

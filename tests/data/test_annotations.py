@@ -244,7 +244,7 @@ def test_what_is_missing_is_named_with_where_to_get_it(write_corpus, layout):
     corpus = write_corpus(layout)
     with pytest.raises(MissingAssetError, match="annotation of") as error:
         read_annotations(layout, corpus.root, "train")
-    for hint in (str(corpus.root), LAYOUTS[layout].source, "python -m prepare.fingerspelling"):
+    for hint in (str(corpus.root), LAYOUTS[layout].source, "soke fingerspelling"):
         assert hint in str(error.value)
     corpus.annotate([("a", "x"), ("b", "y")])
     with pytest.raises(MissingAssetError, match="Every pose file of"):

@@ -68,7 +68,7 @@ def test_with_nothing_there_every_line_says_what_to_do(tmp_path, capsys, monkeyp
     assert "python -m train --cfg configs/deto.yaml" in bad["tokenizer"]
     assert "python -m get_motion_code" in bad["token files"]
     assert "RETRIEVAL.MAX_KEYWORDS=0" in bad["dictionary"]
-    assert "prepare.trim_vocabulary" in bad["mBART folder"]
+    assert "soke vocabulary" in bad["mBART folder"]
 
 
 def test_the_configuration_that_makes_the_tokenizer_is_named(patient):

@@ -65,7 +65,7 @@ def test_a_dictionary_of_another_tokenizer_stops_the_run(whole):
     write_dictionary(path, entries, parts, "0" * 64, replace=True)
     rows = whole.examine("soke")
     assert stops(rows) == ["dictionary"] and "another tokenizer" in rows["dictionary"].detail
-    assert "prepare.build_dictionary" in rows["dictionary"].detail
+    assert "soke dictionary" in rows["dictionary"].detail
     assert not training_starts(whole, "soke")
 
 

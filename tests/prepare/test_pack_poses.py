@@ -1,4 +1,4 @@
-"""`python -m prepare.pack_poses`: shards of every split, made once and used by the loaders."""
+"""`soke pack`: shards of every split, made once and used by the loaders."""
 
 import json
 import os

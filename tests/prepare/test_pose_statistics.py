@@ -1,4 +1,4 @@
-"""`python -m prepare.pose_statistics` and the sums behind it, against numpy over everything."""
+"""`soke statistics` and the sums behind it, against numpy over everything."""
 
 import sys
 from pathlib import Path

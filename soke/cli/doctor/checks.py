@@ -195,7 +195,7 @@ def _packed_store(run: Run) -> str:
             (have if packed else lacking).append(f"{corpus.name} {split}")
     if lacking:
         which = f"has no {', no '.join(lacking)}" if have else "is empty"
-        warn(f"it {which}; training reads faster what `python -m prepare.pack_poses` has packed")
+        warn(f"it {which}; training reads faster what `soke pack` has packed")
     return f"{run.config.DATASET.PACKED}: {len(have)} of {len(have + lacking)} training splits"
 
 
@@ -206,7 +206,7 @@ def _statistics(run: Run) -> str:
         split = run.config.TRAIN.SPLIT
         clips = [clip for (_, own), clips in run.clips.items() if own == split for clip in clips]
         for message in assemble.odd_statistics(run.config, clips):
-            warn(f"{message}; are they of other poses? `python -m prepare.pose_statistics --force`")
+            warn(f"{message}; are they of other poses? `soke statistics --force`")
     still = int((std < CONSTANT).sum())
     if still:
         warn(

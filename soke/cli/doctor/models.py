@@ -20,7 +20,7 @@ from soke.training.checkpoints import check_tokenizer, choose_checkpoint, load_w
 
 REPLACE_DICTIONARY = (
     "Name another with CORPORA.<name>.dictionary=..., or make it anew from isolated signs: "
-    "`python -m prepare.build_dictionary --replace_dictionary`"
+    "`soke dictionary --replace_dictionary`"
 )
 #: Clips without tokens that are read to learn whether they are damaged; more are not all damaged.
 _FEW = 100

@@ -34,8 +34,8 @@ ROWS = "rows.json"
 REST = "fusion.safetensors"
 REMEDY = (
     "Put the trimmed mBART there (config.json, weights, sentencepiece.bpe.model, map_ids.pkl), cut "
-    "one to your texts with `python -m prepare.trim_vocabulary`, or make a small one for the demo "
-    "data with `python -m prepare.small_mbart`"
+    "one to your texts with `soke vocabulary`, or make a small one for the demo "
+    "data with `soke small-mbart`"
 )
 
 

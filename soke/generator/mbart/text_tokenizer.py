@@ -85,7 +85,7 @@ def open_pieces(folder: str | Path, largest: int) -> TextPieces:
             "The text pieces",
             f"{folder / SENTENCEPIECE} or {TOKENIZER}",
             "Copy the file from the mBART that the folder was cut from, or make the folder again "
-            "with `python -m prepare.trim_vocabulary` or `python -m prepare.small_mbart`",
+            "with `soke vocabulary` or `soke small-mbart`",
         )
     if largest >= pieces.size:
         raise ValueError(

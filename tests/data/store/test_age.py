@@ -93,7 +93,7 @@ def test_a_source_that_changed_is_detected(corpus, store, change):
     message = change(corpus)
     with pytest.raises(ValueError, match="older than its source") as error:
         open_shard(store, source)
-    assert message in str(error.value) and "python -m prepare.pack_poses" in str(error.value)
+    assert message in str(error.value) and "soke pack" in str(error.value)
     assert not is_packed(store, source)
     packed(store, source)
     assert is_packed(store, source) and open_shard(store, source) is not None
@@ -131,7 +131,7 @@ def test_a_change_while_it_is_packed_is_detected(corpus, store, monkeypatch):
 def test_other_rules_are_detected(corpus, store, rule):
     packed(store, corpus.source())
     (key, value), old = *rule.items(), getattr(corpus.source(), *rule)
-    message = rf"packed by other rules: {key} {old!r}, not {value!r}\. .*prepare\.pack_poses"
+    message = rf"packed by other rules: {key} {old!r}, not {value!r}\. .*soke pack"
     with pytest.raises(ValueError, match=message):
         open_shard(store, replace(corpus.source(), **rule))
     assert not is_packed(store, replace(corpus.source(), **rule))

@@ -130,7 +130,7 @@ def test_a_damaged_shard_is_one_clear_error(corpus, store, damage, message):
     damage(folder)
     with pytest.raises(ValueError, match=message) as error:
         open_shard(store, source)
-    assert str(folder) in str(error.value) and "python -m prepare.pack_poses" in str(error.value)
+    assert str(folder) in str(error.value) and "soke pack" in str(error.value)
     assert not is_packed(store, source)
     check_numbers(packed(store, source))
 
