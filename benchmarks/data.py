@@ -322,10 +322,18 @@ def simulate(folder, count):
     with (folder / LINES).open("wb") as lines:
         for i, frames in enumerate(zip(starts.tolist(), lengths.tolist())):
             record = {
-                "name": name_of(i), "corpus": "csl", "text": SENTENCE.format(i), "split": "train",
-                "fps": 25.0, "target_fps": 25.0, "numbers": None, "source": f"poses/{name_of(i)}",
-                "stamp": f"{i:016x}", "frames": frames, "missing": 0,
-            }  # fmt: skip
+                "name": name_of(i),
+                "corpus": "csl",
+                "text": SENTENCE.format(i),
+                "split": "train",
+                "fps": 25.0,
+                "target_fps": 25.0,
+                "numbers": None,
+                "source": f"poses/{name_of(i)}",
+                "stamp": f"{i:016x}",
+                "frames": frames,
+                "missing": 0,
+            }
             size = lines.write(json.dumps(record).encode() + b"\n")
             rows.append([end, end + size, *frames])
             end += size
@@ -334,10 +342,17 @@ def simulate(folder, count):
     with (folder / FRAMES).open("wb") as file:
         file.truncate(size)
     manifest = {
-        "version": VERSION, "source": {"corpus": "csl", "split": "train"}, "clips": count,
-        "frames": int(lengths.sum()), "gaps": 0, "missing": 0, "dropped": {}, "faults": [],
-        "bytes": size, "sha256": {},
-    }  # fmt: skip
+        "version": VERSION,
+        "source": {"corpus": "csl", "split": "train"},
+        "clips": count,
+        "frames": int(lengths.sum()),
+        "gaps": 0,
+        "missing": 0,
+        "dropped": {},
+        "faults": [],
+        "bytes": size,
+        "sha256": {},
+    }
     (folder / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
 
 

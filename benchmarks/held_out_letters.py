@@ -28,8 +28,11 @@ from soke.metrics.sign_reading import error_rate_of
 log = logging.getLogger("held_out_letters")
 
 SETTINGS = (
-    "TRAIN.HIDE_TEXT=0.25", "TRAIN.HIDE_SIGNS=0.15", "TRAIN.SWAP_CODES=0.8", "TRAIN.END_EPOCH=40",
-)  # fmt: skip
+    "TRAIN.HIDE_TEXT=0.25",
+    "TRAIN.HIDE_SIGNS=0.15",
+    "TRAIN.SWAP_CODES=0.8",
+    "TRAIN.END_EPOCH=40",
+)
 
 
 def run(verb: str, cfg: str, *options: str) -> None:
@@ -51,11 +54,18 @@ def score(cfg: str, letters: str, name: str, signs: int, overrides: Sequence[str
     """Rows of the words with the letters, which training left out, generated with so many signs."""
     config = load_config(cfg, overrides)
     run(
-        "test", cfg, "--task", "t2m", *overrides, f"NAME={name}-{signs}",
+        "test",
+        cfg,
+        "--task",
+        "t2m",
+        *overrides,
+        f"NAME={name}-{signs}",
         f"TEST.CHECKPOINTS={config.OUTPUT.EXPERIMENTS}/{name}/checkpoints/best.ckpt",
-        f"TEST.SPLIT={config.TRAIN.SPLIT}", f"DATASET.TEXTS='[{letters}]'",
-        f"RETRIEVAL.MAX_KEYWORDS={signs}", "METRIC.TYPE=[reading]",
-    )  # fmt: skip
+        f"TEST.SPLIT={config.TRAIN.SPLIT}",
+        f"DATASET.TEXTS='[{letters}]'",
+        f"RETRIEVAL.MAX_KEYWORDS={signs}",
+        "METRIC.TYPE=[reading]",
+    )
     return pd.read_csv(Path(config.TEST.FOLDER) / f"{name}-{signs}" / "clips.csv", dtype=str)
 
 

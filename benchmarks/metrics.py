@@ -111,10 +111,13 @@ def measure_first_calls(report: Report, _) -> None:
         runs = [
             subprocess.run(
                 [sys.executable, "-c", FIRST_CALL],
-                env=environment, check=True, capture_output=True, text=True,
+                env=environment,
+                check=True,
+                capture_output=True,
+                text=True,
             ).stdout.split()
             for _ in range(2)
-        ]  # fmt: skip
+        ]
     for name, compiled, cached in zip(("dtw_jpe", "dtw_pa_jpe"), *runs):
         report.row(f"{name}, compiled", f"{float(compiled):.1f} s")
         report.row(f"{name}, from the cache on disk", f"{float(cached):.2f} s")

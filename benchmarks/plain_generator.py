@@ -66,11 +66,18 @@ def model(words: Vocabulary, size: str, kind: type[Generator] = MultiHeadGenerat
     torch.manual_seed(0)
     of = SIZES[size]
     config = MBartConfig(
-        vocab_size=words.text_size, d_model=of["d_model"], max_position_embeddings=1024,
-        encoder_layers=of["layers"], decoder_layers=of["layers"],
-        encoder_attention_heads=of["heads"], decoder_attention_heads=of["heads"],
-        encoder_ffn_dim=of["ffn"], decoder_ffn_dim=of["ffn"], dropout=0.0, scale_embedding=True,
-    )  # fmt: skip
+        vocab_size=words.text_size,
+        d_model=of["d_model"],
+        max_position_embeddings=1024,
+        encoder_layers=of["layers"],
+        decoder_layers=of["layers"],
+        encoder_attention_heads=of["heads"],
+        decoder_attention_heads=of["heads"],
+        encoder_ffn_dim=of["ffn"],
+        decoder_ffn_dim=of["ffn"],
+        dropout=0.0,
+        scale_embedding=True,
+    )
     made = kind(words, config).eval()
     with torch.no_grad():
         for name, weight in made.named_parameters():
@@ -87,12 +94,16 @@ def texts(words: Vocabulary, size: int, steps: int = 0) -> TokenBatch:
     tokens = [torch.randint(0, codes, (size, steps), generator=draw) for codes in sizes]
     language = words.sign_languages["zh_CSL"]
     return TokenBatch(
-        names=names, corpora=("csl",) * size, texts=names, keywords=((),) * size,
+        names=names,
+        corpora=("csl",) * size,
+        texts=names,
+        keywords=((),) * size,
         source=torch.randint(5, words.text_size, (size, SOURCE), generator=draw),
         source_mask=torch.ones(size, SOURCE, dtype=torch.bool),
         sign_language=torch.full((size,), language),
-        tokens=torch.stack(tokens, dim=-1), token_mask=torch.ones(size, steps, dtype=torch.bool),
-    )  # fmt: skip
+        tokens=torch.stack(tokens, dim=-1),
+        token_mask=torch.ones(size, steps, dtype=torch.bool),
+    )
 
 
 # The plain way

@@ -8,8 +8,11 @@ from torch import Tensor, nn
 #: Features and codes of the published parts, and the keys they have in a file.
 SIZES = {"body": (43, 24), "lhand": (45, 20), "rhand": (45, 28)}
 NAMINGS = (("vae.", "hand_vae.", "rhand_vae."), ("motion_vae.", "hand_vae.", "rhand_vae."))
-COLUMNS = {"body": [*range(30), *range(120, 133)], "lhand": [*range(30, 75)],
-           "rhand": [*range(75, 120)]}  # fmt: skip
+COLUMNS = {
+    "body": [*range(30), *range(120, 133)],
+    "lhand": [*range(30, 75)],
+    "rhand": [*range(75, 120)],
+}
 
 
 class Block(nn.Module):
@@ -55,13 +58,19 @@ class Network(nn.Module):
             for _ in range(2)
         ]
         self.encoder = Wrapped(
-            nn.Conv1d(features, width, 3, 1, 1), nn.ReLU(), *down,
+            nn.Conv1d(features, width, 3, 1, 1),
+            nn.ReLU(),
+            *down,
             nn.Conv1d(width, code_dim, 3, 1, 1),
-        )  # fmt: skip
+        )
         self.decoder = Wrapped(
-            nn.Conv1d(code_dim, width, 3, 1, 1), nn.ReLU(), *up,
-            nn.Conv1d(width, width, 3, 1, 1), nn.ReLU(), nn.Conv1d(width, features, 3, 1, 1),
-        )  # fmt: skip
+            nn.Conv1d(code_dim, width, 3, 1, 1),
+            nn.ReLU(),
+            *up,
+            nn.Conv1d(width, width, 3, 1, 1),
+            nn.ReLU(),
+            nn.Conv1d(width, features, 3, 1, 1),
+        )
         # Codes that are outputs of the encoder, so that most of them get chosen.
         outputs = self.encoder(torch.randn(1, features, 4 * codes)).detach()[0].T
         self.quantizer = nn.Module()

@@ -280,11 +280,17 @@ def measure_lengths(report: Report, device: str, longest: int, goal: float | Non
     )
     gpu_peak(device)
     ways = [
-        ("encode", lambda: list(map(tokenizer.encode, clips)),
-         lambda: tokenizer.encode(batch.motion, lengths)),
-        ("decode", lambda: list(map(tokenizer.decode, alone)),
-         lambda: tokenizer.decode(tokens, steps)),
-    ]  # fmt: skip
+        (
+            "encode",
+            lambda: list(map(tokenizer.encode, clips)),
+            lambda: tokenizer.encode(batch.motion, lengths),
+        ),
+        (
+            "decode",
+            lambda: list(map(tokenizer.decode, alone)),
+            lambda: tokenizer.decode(tokens, steps),
+        ),
+    ]
     times = [(name, *shortest(calls, 8, device)) for name, *calls in ways]
     padding = 100 * (1 - lengths.sum().item() / (CLIPS * longest))
     print(
@@ -350,9 +356,13 @@ def validate(count: int, device: str) -> tuple[float, float]:
     module = new_module(new_tokenizer(width=32, code_dim=32), body)
     loader = DataLoader(MadeUpBatches(count // len(VALIDATED)), batch_size=None)
     trainer = L.Trainer(
-        accelerator=device, devices=1, logger=False, enable_checkpointing=False,
-        enable_progress_bar=False, enable_model_summary=False,
-    )  # fmt: skip
+        accelerator=device,
+        devices=1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
     trainer.validate(module, loader, verbose=False)
     peaks = [peak_memory(device)]
     tokenizer = module.tokenizer.to(device).eval()

@@ -60,11 +60,18 @@ def generator_module(checkpointed: bool = False) -> GeneratorModule:
     torch.manual_seed(0)
     words, size = vocabulary(), SIZES["mbart-large"]
     config = MBartConfig(
-        vocab_size=words.text_size, d_model=size["d_model"], max_position_embeddings=1024,
-        encoder_layers=size["layers"], decoder_layers=size["layers"],
-        encoder_attention_heads=size["heads"], decoder_attention_heads=size["heads"],
-        encoder_ffn_dim=size["ffn"], decoder_ffn_dim=size["ffn"], dropout=0.1, scale_embedding=True,
-    )  # fmt: skip
+        vocab_size=words.text_size,
+        d_model=size["d_model"],
+        max_position_embeddings=1024,
+        encoder_layers=size["layers"],
+        decoder_layers=size["layers"],
+        encoder_attention_heads=size["heads"],
+        decoder_attention_heads=size["heads"],
+        encoder_ffn_dim=size["ffn"],
+        decoder_ffn_dim=size["ffn"],
+        dropout=0.1,
+        scale_embedding=True,
+    )
     network = MultiHeadGenerator(words, config).train()
     if checkpointed:
         network.checkpoint_activations()
@@ -82,10 +89,16 @@ def token_batch(module: GeneratorModule, steps: Sequence[int]) -> TokenBatch:
     mask = torch.arange(longest) < torch.tensor(steps)[:, None]
     source = whole.source.repeat(1, more)[:, :SOURCE_TOKENS]
     return TokenBatch(
-        names=whole.names, corpora=whole.corpora, texts=whole.texts, keywords=whole.keywords,
-        source=source, source_mask=torch.ones_like(source, dtype=torch.bool),
-        sign_language=whole.sign_language, tokens=whole.tokens * mask[..., None], token_mask=mask,
-    )  # fmt: skip
+        names=whole.names,
+        corpora=whole.corpora,
+        texts=whole.texts,
+        keywords=whole.keywords,
+        source=source,
+        source_mask=torch.ones_like(source, dtype=torch.bool),
+        sign_language=whole.sign_language,
+        tokens=whole.tokens * mask[..., None],
+        token_mask=mask,
+    )
 
 
 # Memory
@@ -132,9 +145,12 @@ def measure_memory(report: Report) -> None:
         memory, share = found["estimate"], found["peak"] / found["estimate"].total
         print(f"  {name}, estimated: {memory}")
         report.row(
-            f"{name}: peak, of the estimate", f"{found['peak'] / 1e9:.2f} GB, {share:.0%}", None,
-            "90 to 110 %", 0.9 < share < 1.1,
-        )  # fmt: skip
+            f"{name}: peak, of the estimate",
+            f"{found['peak'] / 1e9:.2f} GB, {share:.0%}",
+            None,
+            "90 to 110 %",
+            0.9 < share < 1.1,
+        )
         rate = found["units"] / found["seconds"]
         report.row(f"{name}: a step of {BATCHES} batches", f"{found['seconds']:.1f} s")
         report.row(f"{name}: tokens a second", f"{rate:.0f}")

@@ -18,13 +18,28 @@ from soke.structures import TokenSample
 from soke.tokenizer import PartTokenizer
 
 THREE_PARTS = [
-    {"name": "body", "columns": [[0, 30], [120, 133]], "codebook_size": 16,
-     "fusion_weight": 0.2, "token_prefix": "motion_id"},
-    {"name": "lhand", "columns": [[30, 75]], "codebook_size": 8,
-     "fusion_weight": 0.4, "token_prefix": "hand_id"},
-    {"name": "rhand", "columns": [[75, 120]], "codebook_size": 12,
-     "fusion_weight": 0.4, "token_prefix": "rhand_id"},
-]  # fmt: skip
+    {
+        "name": "body",
+        "columns": [[0, 30], [120, 133]],
+        "codebook_size": 16,
+        "fusion_weight": 0.2,
+        "token_prefix": "motion_id",
+    },
+    {
+        "name": "lhand",
+        "columns": [[30, 75]],
+        "codebook_size": 8,
+        "fusion_weight": 0.4,
+        "token_prefix": "hand_id",
+    },
+    {
+        "name": "rhand",
+        "columns": [[75, 120]],
+        "codebook_size": 12,
+        "fusion_weight": 0.4,
+        "token_prefix": "rhand_id",
+    },
+]
 
 CORPORA = {
     "how2sign": Corpus("how2sign", "how2sign", "", "en_XX", "en_ASL", " Key word {i}, ", "en"),
@@ -62,21 +77,35 @@ def mbart_folder(folder: Path) -> Path:
 
 def small_config(rows: int) -> MBartConfig:
     return MBartConfig(
-        vocab_size=rows, d_model=32, encoder_layers=2, decoder_layers=2, encoder_ffn_dim=64,
-        decoder_ffn_dim=64, encoder_attention_heads=4, decoder_attention_heads=4,
-        max_position_embeddings=512, dropout=0.0, attention_dropout=0.0, activation_dropout=0.0,
+        vocab_size=rows,
+        d_model=32,
+        encoder_layers=2,
+        decoder_layers=2,
+        encoder_ffn_dim=64,
+        decoder_ffn_dim=64,
+        encoder_attention_heads=4,
+        decoder_attention_heads=4,
+        max_position_embeddings=512,
+        dropout=0.0,
+        attention_dropout=0.0,
+        activation_dropout=0.0,
         scale_embedding=True,
-    )  # fmt: skip
+    )
 
 
 def part_rows(count: int) -> list[dict[str, object]]:
     """A table of so many parts of unlike sizes."""
     edges = [round(133 * i / count) for i in range(count + 1)]
     return [
-        {"name": f"part{p}", "columns": [[edges[p], edges[p + 1]]], "codebook_size": 9 + 5 * p,
-         "fusion_weight": 2 * (p + 1) / (count * (count + 1)), "token_prefix": f"part{p}_id"}
+        {
+            "name": f"part{p}",
+            "columns": [[edges[p], edges[p + 1]]],
+            "codebook_size": 9 + 5 * p,
+            "fusion_weight": 2 * (p + 1) / (count * (count + 1)),
+            "token_prefix": f"part{p}_id",
+        }
         for p in range(count)
-    ]  # fmt: skip
+    ]
 
 
 def small_generator(
@@ -84,9 +113,12 @@ def small_generator(
 ) -> tuple[Generator, PromptBuilder]:
     parts = PartTable.from_rows(rows)
     vocabulary = Vocabulary(
-        mbart_folder(folder), parts, ["en_XX", "de_DE", "zh_CN"], ["en_ASL", "zh_CSL", "de_DGS"],
+        mbart_folder(folder),
+        parts,
+        ["en_XX", "de_DE", "zh_CN"],
+        ["en_ASL", "zh_CSL", "de_DGS"],
         part_languages=decoder == "part",
-    )  # fmt: skip
+    )
     dictionary = SignDictionary({"fox": np.ones((14, len(parts)), dtype=np.int64)})
     prompts = PromptBuilder(vocabulary, CORPORA, KeywordSearch({"how2sign": dictionary}))
     torch.manual_seed(1)
@@ -104,7 +136,11 @@ def token_samples(count: int = 5, rows: list[dict] = THREE_PARTS) -> list[TokenS
     corpora = ["how2sign", "phoenix", "how2sign", "csl", "how2sign"]
     sizes = [row["codebook_size"] for row in rows]
     return [
-        TokenSample(f"c{i}", corpora[i % 5], texts[i % 5],
-                    np.stack([draw.integers(0, s, 4 + 3 * i) for s in sizes], axis=1))
+        TokenSample(
+            f"c{i}",
+            corpora[i % 5],
+            texts[i % 5],
+            np.stack([draw.integers(0, s, 4 + 3 * i) for s in sizes], axis=1),
+        )
         for i in range(count)
-    ]  # fmt: skip
+    ]

@@ -93,10 +93,19 @@ def test_command_line_wins_and_interpolations_follow():
     config, options = parse_command_line(
         "x",
         arguments=[
-            "--cfg", str(CONFIGS / "soke.yaml"), "--nodebug", "--batch_size", "7", "--device", "1",
-            "3", "TRAIN.END_EPOCH=9", "OUTPUT.EXPERIMENTS=elsewhere", "DATASET.H2S.ROOT=/data/h",
+            "--cfg",
+            str(CONFIGS / "soke.yaml"),
+            "--nodebug",
+            "--batch_size",
+            "7",
+            "--device",
+            "1",
+            "3",
+            "TRAIN.END_EPOCH=9",
+            "OUTPUT.EXPERIMENTS=elsewhere",
+            "DATASET.H2S.ROOT=/data/h",
         ],
-    )  # fmt: skip
+    )
     assert options.cfg and config.TRAIN.BATCH_SIZE == 7 and config.TRAIN.END_EPOCH == 9
     assert list(config.DEVICE) == [1, 3] and not config.DEBUG
     assert config.TRAIN.PRETRAINED_VAE == "elsewhere/deto/checkpoints/best.ckpt"

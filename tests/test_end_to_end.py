@@ -26,9 +26,13 @@ def work(tmp_path_factory):
 def python(*words, expect=0):
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120"}
     done = subprocess.run(
-        [sys.executable, "-m", *map(str, words)], cwd=ROOT, env=environment, text=True,
-        capture_output=True, check=False,
-    )  # fmt: skip
+        [sys.executable, "-m", *map(str, words)],
+        cwd=ROOT,
+        env=environment,
+        text=True,
+        capture_output=True,
+        check=False,
+    )
     output = done.stdout + done.stderr
     assert done.returncode == expect, output[-4000:]
     return output
@@ -86,8 +90,17 @@ def test_text_in_signing_avatar_out(work):
 
 
 def make_and_pack_the_data(work, deto):
-    python("prepare.fingerspelling", "--out", work / "data", "--words", "how2sign=14",
-           "phoenix=14", "csl=14", "--held-out", "2")  # fmt: skip
+    python(
+        "prepare.fingerspelling",
+        "--out",
+        work / "data",
+        "--words",
+        "how2sign=14",
+        "phoenix=14",
+        "csl=14",
+        "--held-out",
+        "2",
+    )
     table = python("soke", "pack", *deto)
     assert "packed store" in table and (work / "packed/csl/signs/frames.f32").exists()
     again = python("soke", "pack", *deto)
@@ -138,9 +151,7 @@ def write_tokens_and_dictionaries(work, soke):
 
 def check_generation(results):
     results = json.loads((results / "metrics.json").read_text())
-    assert set(results["baselines"]) == {
-        "random_clip", "nearest_text", "tokenizer", "ground_truth"
-    }  # fmt: skip
+    assert set(results["baselines"]) == {"random_clip", "nearest_text", "tokenizer", "ground_truth"}
     for system in (results["scores"], *results["baselines"].values()):
         assert {"DTW_JPE_rhand", "DTW_JPE_body", "R@1", "R@5"} <= set(system["total"])
     truth = results["baselines"]["ground_truth"]["total"]
@@ -200,8 +211,16 @@ def compare_and_report(results):
 
 
 def ask_the_dictionary(work):
-    table = python("soke.retrieval", "fox", "--lang", "en", "--cfg", "configs/demo/soke.yaml",
-                   "--dictionary", codes(work) / "word2code_how2sign.json")  # fmt: skip
+    table = python(
+        "soke.retrieval",
+        "fox",
+        "--lang",
+        "en",
+        "--cfg",
+        "configs/demo/soke.yaml",
+        "--dictionary",
+        codes(work) / "word2code_how2sign.json",
+    )
     assert "f-o-x" in table and "spelled" in table
 
 

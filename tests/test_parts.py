@@ -13,13 +13,28 @@ from soke.parts import (
 )
 
 BODY_HANDS = [
-    {"name": "body", "columns": [[0, 30], [120, 133]], "codebook_size": 96,
-     "fusion_weight": 0.2, "token_prefix": "motion_id"},
-    {"name": "lhand", "columns": [[30, 75]], "codebook_size": 192,
-     "fusion_weight": 0.4, "token_prefix": "hand_id"},
-    {"name": "rhand", "columns": [[75, 120]], "codebook_size": 192,
-     "fusion_weight": 0.4, "token_prefix": "rhand_id"},
-]  # fmt: skip
+    {
+        "name": "body",
+        "columns": [[0, 30], [120, 133]],
+        "codebook_size": 96,
+        "fusion_weight": 0.2,
+        "token_prefix": "motion_id",
+    },
+    {
+        "name": "lhand",
+        "columns": [[30, 75]],
+        "codebook_size": 192,
+        "fusion_weight": 0.4,
+        "token_prefix": "hand_id",
+    },
+    {
+        "name": "rhand",
+        "columns": [[75, 120]],
+        "codebook_size": 192,
+        "fusion_weight": 0.4,
+        "token_prefix": "rhand_id",
+    },
+]
 
 
 def test_split_sizes_are_those_of_the_method():

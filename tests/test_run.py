@@ -104,9 +104,13 @@ def test_a_forked_worker_dies_of_sigterm_at_once():
 
 @pytest.mark.parametrize(
     ("error", "code"),
-    [(ValueError("x"), 1), (FileNotFoundError("x"), 1), (KeyboardInterrupt(), 130),
-     (SystemExit(2), 2)],
-)  # fmt: skip
+    [
+        (ValueError("x"), 1),
+        (FileNotFoundError("x"), 1),
+        (KeyboardInterrupt(), 130),
+        (SystemExit(2), 2),
+    ],
+)
 def test_exit_codes(error, code):
     before = signal.getsignal(signal.SIGTERM)
 

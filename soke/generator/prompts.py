@@ -167,8 +167,11 @@ class PromptBuilder:
             log.warning(
                 "the text of %r has %d tokens; the last %d are cut off, as of any text beyond "
                 "model.generator.max_source=%d (said once)",
-                sample.name, len(rows), len(rows) - room, self.max_length,
-            )  # fmt: skip
+                sample.name,
+                len(rows),
+                len(rows) - room,
+                self.max_length,
+            )
         return rows[:room]
 
     def __call__(self, samples: Sequence[TokenSample]) -> TokenBatch:

@@ -38,9 +38,15 @@ _WELL_CONDITIONED = 1e-2
 
 @njit(cache=True, nogil=True)
 def similarity_cost(
-    generated: np.ndarray, reference: np.ndarray, size: np.ndarray, points: np.ndarray,
-    columns: np.ndarray, cost: np.ndarray, begin: int, end: int,
-) -> None:  # fmt: skip
+    generated: np.ndarray,
+    reference: np.ndarray,
+    size: np.ndarray,
+    points: np.ndarray,
+    columns: np.ndarray,
+    cost: np.ndarray,
+    begin: int,
+    end: int,
+) -> None:
     """Mean distance over ``points`` after alignment over all points, for pairs of frames.
 
     ``generated`` ``[3, J, T]`` and ``reference`` ``[3, J, U]`` are unit frames with time last,
@@ -54,9 +60,14 @@ def similarity_cost(
 
 @njit(cache=True, fastmath=_FASTMATH, error_model="numpy")
 def _cost_row(
-    generated: np.ndarray, i: int, reference: np.ndarray, size: np.ndarray, points: np.ndarray,
-    columns: np.ndarray, row: np.ndarray,
-) -> None:  # fmt: skip
+    generated: np.ndarray,
+    i: int,
+    reference: np.ndarray,
+    size: np.ndarray,
+    points: np.ndarray,
+    columns: np.ndarray,
+    row: np.ndarray,
+) -> None:
     """Row ``i`` of `similarity_cost`."""
     first, last = columns[0], columns[1]
     others, wanted = last - first, points.shape[0]
@@ -153,11 +164,17 @@ def _horn_matrix(s: np.ndarray, j: int) -> tuple:
     xx, xy, xz, yx, yy = s[0, j], s[1, j], s[2, j], s[3, j], s[4, j]
     yz, zx, zy, zz = s[5, j], s[6, j], s[7, j], s[8, j]
     return (
-        xx + yy + zz, yz - zy, zx - xz, xy - yx,
-        xx - yy - zz, xy + yx, zx + xz,
-        yy - xx - zz, yz + zy,
+        xx + yy + zz,
+        yz - zy,
+        zx - xz,
+        xy - yx,
+        xx - yy - zz,
+        xy + yx,
+        zx + xz,
+        yy - xx - zz,
+        yz + zy,
         zz - xx - yy,
-    )  # fmt: skip
+    )
 
 
 @njit(cache=True, fastmath=_FASTMATH, error_model="numpy")

@@ -56,9 +56,7 @@ def generation_errors(
     errors: Errors = {}
     for points in POINT_SETS.values():
         name, scored = points.name, points.scored
-        moved: Warping = _score(
-            warp_jpe, generated, reference, name, points=scored, window=window
-        )  # fmt: skip
+        moved: Warping = _score(warp_jpe, generated, reference, name, points=scored, window=window)
         if points.joints:
             name, scored = ALL_JOINTS, points.joints
         aligned: Warping = _score(

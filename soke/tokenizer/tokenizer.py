@@ -78,9 +78,12 @@ class PartTokenizer(nn.Module):
         # The levels in use rather than the given ones: a checkpoint must not depend on the rule
         # that splits a codebook size.
         self.arguments = {
-            "width": width, "code_dim": code_dim, "decay": decay, "quantizer": quantizer,
+            "width": width,
+            "code_dim": code_dim,
+            "decay": decay,
+            "quantizer": quantizer,
             "levels": chosen or None,
-        }  # fmt: skip
+        }
         self.register_buffer("mean", _statistic("mean", mean, torch.zeros(FEATURE_SIZE)))
         self.register_buffer("std", _statistic("std", std, torch.ones(FEATURE_SIZE)))
 

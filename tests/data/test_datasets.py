@@ -129,8 +129,15 @@ def test_augmentation_drops_one_step_a_third_of_the_time(tmp_path):
 
 def test_predictions_round_trip(tmp_path):
     draw = np.random.default_rng(0)
-    saved = Prediction("test/x", "phoenix", "grüße", ("a", "ß"), np.ones((3, 3), np.int64),
-                       draw.normal(size=(12, 133)), draw.normal(size=(9, 133)))  # fmt: skip
+    saved = Prediction(
+        "test/x",
+        "phoenix",
+        "grüße",
+        ("a", "ß"),
+        np.ones((3, 3), np.int64),
+        draw.normal(size=(12, 133)),
+        draw.normal(size=(9, 133)),
+    )
     write_prediction(prediction_path(tmp_path, "phoenix", saved.name), saved)
     (loaded,) = read_predictions(tmp_path, "phoenix")
     assert (loaded.text, loaded.keywords, loaded.name) == ("grüße", ("a", "ß"), "test/x")

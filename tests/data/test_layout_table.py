@@ -171,9 +171,7 @@ def test_a_name_counts_once_and_in_one_split_and_is_named(tmp_path):
     faults = kept["train"][1].faults
     assert faults[0] == f"{path}: table 'a': name occurs before"
     assert faults[1] == f"{path}: table 'b': also in the test or validation split"
-    assert kept["train"][1] == {
-        "name occurs before": 1, "also in the test or validation split": 2
-    }  # fmt: skip
+    assert kept["train"][1] == {"name occurs before": 1, "also in the test or validation split": 2}
 
 
 def test_what_is_missing_is_said(tmp_path):
@@ -221,9 +219,11 @@ def test_every_kind_of_file_holds_the_same_numbers(tmp_path, name, kind):
 
 def test_compressed_files_and_other_arrays_beside_the_poses(tmp_path):
     content = as_library(motion(8)) | {
-        "transl": np.zeros((8, 3)), "v_template": np.zeros((10475, 3)), "gender": np.array("f"),
+        "transl": np.zeros((8, 3)),
+        "v_template": np.zeros((10475, 3)),
+        "gender": np.array("f"),
         "mocap_frame_rate": np.array(25.0),
-    }  # fmt: skip
+    }
     np.savez_compressed(tmp_path / "a.npz", **content)
     with zipfile.ZipFile(tmp_path / "a.npz", "a") as file:
         file.writestr("licence.txt", "ours")

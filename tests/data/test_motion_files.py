@@ -49,9 +49,13 @@ def test_the_smplx_library_poses_the_same_body_from_the_file(written, body, sign
     tensors = {key: torch.from_numpy(v) for key, v in values.items() if v.dtype == np.float32}
     # As files of this layout are read elsewhere: hand rotations with nothing added to them.
     model = smplx.SMPLX(
-        str(STAND_IN), use_pca=False, flat_hand_mean=True, num_betas=10,
-        num_expression_coeffs=10, batch_size=12,
-    )  # fmt: skip
+        str(STAND_IN),
+        use_pca=False,
+        flat_hand_mean=True,
+        num_betas=10,
+        num_expression_coeffs=10,
+        batch_size=12,
+    )
     with torch.no_grad():
         posed = model(
             betas=tensors["betas"].expand(12, -1),

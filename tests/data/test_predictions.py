@@ -9,9 +9,15 @@ from soke.data.predictions import Prediction, prediction_path, read_predictions,
 def prediction(*retrieved):
     draw = np.random.default_rng(0)
     return Prediction(
-        "test/x", "phoenix", "grüße", ("Gruß", "h-i"), draw.integers(0, 9, (3, 3)),
-        draw.normal(size=(12, 133)), draw.normal(size=(9, 133)), *retrieved,
-    )  # fmt: skip
+        "test/x",
+        "phoenix",
+        "grüße",
+        ("Gruß", "h-i"),
+        draw.integers(0, 9, (3, 3)),
+        draw.normal(size=(12, 133)),
+        draw.normal(size=(9, 133)),
+        *retrieved,
+    )
 
 
 def written(folder, saved):

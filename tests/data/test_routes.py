@@ -66,9 +66,10 @@ def annotation(root, corpus, split):
 def read_plainly(root, corpus, split, name):
     """Frames [T, 179] of a clip of release 1, as they lie there."""
     folder = {
-        "how2sign": root / split / "poses" / name, "csl": root / "poses" / name,
+        "how2sign": root / split / "poses" / name,
+        "csl": root / "poses" / name,
         "phoenix": root / name,
-    }[corpus]  # fmt: skip
+    }[corpus]
     frames = []
     for path in sorted(folder.iterdir(), key=lambda path: (len(path.name), path.name)):
         frame = pickle.loads(path.read_bytes())
@@ -142,7 +143,9 @@ def write_config(path, sources, route, workers):
     kind = route.removeprefix("packed-")
     content = {
         "BASES": [str(ROOT / "configs" / "default.yaml")],
-        "NAME": route, "DEBUG": False, "ACCELERATOR": "cpu",
+        "NAME": route,
+        "DEBUG": False,
+        "ACCELERATOR": "cpu",
         "OUTPUT": {"EXPERIMENTS": str(path.parent / "experiments")},
         "TRAIN": {"NUM_WORKERS": workers, "BATCH_SIZE": 8},
         "EVAL": {"NUM_WORKERS": workers, "BATCH_SIZE": 4},
@@ -150,7 +153,7 @@ def write_config(path, sources, route, workers):
             "PACKED": str(path.parent / "store") if route.startswith("packed") else None,
             "H2S": {KEYS[name]: str(sources / kind / folder) for name, folder in ROOTS.items()},
         },
-    }  # fmt: skip
+    }
     if kind in TABLES:
         content["CORPORA"] = {corpus: {"layout": "table"} for corpus in ROOTS}
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -333,10 +336,13 @@ def test_two_processes_see_each_validation_clip_once(
     before, path = snapshot((sources / "release1").resolve()), config_file("packed-release1", 2)
     (tmp_path / "script.py").write_text(_SCRIPT)
     done = subprocess.run(
-        [sys.executable, tmp_path / "script.py", path, tmp_path], check=False, text=True,
-        capture_output=True, cwd=tmp_path,
+        [sys.executable, tmp_path / "script.py", path, tmp_path],
+        check=False,
+        text=True,
+        capture_output=True,
+        cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     steps = [
         (rank, *json.loads(line))

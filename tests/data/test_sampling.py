@@ -72,9 +72,11 @@ def test_evaluation_sees_every_clip_once_over_ranks_and_batches(count, size, ran
 
 @settings(deadline=None, max_examples=40)
 @given(
-    seed=st.integers(0, 1000), size=st.integers(4, 32), ranks=st.integers(1, 3),
+    seed=st.integers(0, 1000),
+    size=st.integers(4, 32),
+    ranks=st.integers(1, 3),
     spread=st.floats(0.3, 1.2),
-)  # fmt: skip
+)
 def test_clips_of_like_length_meet(seed, size, ranks, spread):
     draw = np.random.default_rng(seed)
     raw = draw.lognormal(np.log(110), spread, 40 * size * ranks).astype(int) + 1

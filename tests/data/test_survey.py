@@ -144,14 +144,19 @@ def test_counts_of_drops_add_up():
 def configure(folder, corpus, **data):
     content = {
         "BASES": [str(ROOT / "configs" / "default.yaml")],
-        "OUTPUT": {"EXPERIMENTS": str(folder / "experiments")}, "DEBUG": False,
-        "TRAIN": {"NUM_WORKERS": 0, "BATCH_SIZE": 4}, "EVAL": {"NUM_WORKERS": 0},
+        "OUTPUT": {"EXPERIMENTS": str(folder / "experiments")},
+        "DEBUG": False,
+        "TRAIN": {"NUM_WORKERS": 0, "BATCH_SIZE": 4},
+        "EVAL": {"NUM_WORKERS": 0},
         "DATASET": {"PACKED": None, "H2S": {"DATASET_NAME": "csl"}, **data},
         "CORPORA": {
-            "csl": {"layout": corpus.layout, "root": str(corpus.root),
-                    "language": "it" if corpus.layout == "table" else "zh"},
+            "csl": {
+                "layout": corpus.layout,
+                "root": str(corpus.root),
+                "language": "it" if corpus.layout == "table" else "zh",
+            },
         },
-    }  # fmt: skip
+    }
     OmegaConf.save(OmegaConf.create(content), folder / "config.yaml")
     return load_config(folder / "config.yaml")
 

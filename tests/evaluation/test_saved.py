@@ -24,10 +24,16 @@ def motion(seed, frames=9):
 
 def write(folder, name, corpus="csl", **changes):
     fields = {
-        "name": name, "corpus": corpus, "text": f"text of {name}", "keywords": ("a", "b"),
-        "tokens": np.arange(6).reshape(2, 3), "generated": motion(1), "reference": motion(2),
-        "missing": ("c",), "reference_tokens": np.arange(9).reshape(3, 3),
-    }  # fmt: skip
+        "name": name,
+        "corpus": corpus,
+        "text": f"text of {name}",
+        "keywords": ("a", "b"),
+        "tokens": np.arange(6).reshape(2, 3),
+        "generated": motion(1),
+        "reference": motion(2),
+        "missing": ("c",),
+        "reference_tokens": np.arange(9).reshape(3, 3),
+    }
     prediction = Prediction(**{**fields, **changes})
     write_prediction(prediction_path(folder, corpus, name), prediction)
 
@@ -45,8 +51,9 @@ def test_our_own_files(tmp_path):
     write(tmp_path, "a", corpus="phoenix")
     saved = SavedPredictions(tmp_path, ["csl", "phoenix"])
     assert [(r.corpus, r.name, r.text) for r in saved.references] == [
-        ("csl", "b/2", "text of b/2"), ("phoenix", "a", "text of a"),
-    ]  # fmt: skip
+        ("csl", "b/2", "text of b/2"),
+        ("phoenix", "a", "text of a"),
+    ]
     [signing] = saved.system().sign([1])
     assert signing.motion.numpy().tobytes() == motion(1).tobytes()
     assert signing.keywords == ("a", "b") and signing.retrieval.missing == ("c",)
@@ -88,8 +95,9 @@ def test_pickles_of_the_release(tmp_path, shape):
     release(tmp_path / "phoenix", "x", rank=1, text=["guten Tag"])
     saved = SavedPredictions(tmp_path, ["csl", "phoenix"])
     assert [(r.corpus, r.name, r.text) for r in saved.references] == [
-        ("csl", "S000001_P0000_T00", "你好"), ("phoenix", "x", "guten Tag"),
-    ]  # fmt: skip
+        ("csl", "S000001_P0000_T00", "你好"),
+        ("phoenix", "x", "guten Tag"),
+    ]
     np.testing.assert_array_equal(saved.system().sign([0])[0].motion, motion(1))
     np.testing.assert_array_equal(saved.motions([0])[0], motion(2))
 

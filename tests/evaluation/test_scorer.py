@@ -146,10 +146,12 @@ def test_reading_counts_edits_only_where_the_text_is_spelled(body):
 def test_tokens_and_texts_are_compared_where_a_system_has_them(body):
     tokens = [np.full((3, 2), i) for i in range(3)]
     scorer = scorer_of(
-        body, tokens=lambda places, _: [tokens[p] for p in places], parts=["up", "down"],
+        body,
+        tokens=lambda places, _: [tokens[p] for p in places],
+        parts=["up", "down"],
         translate=lambda said, corpora: [f"{corpora[i]} {t[0, 0]}" for i, t in enumerate(said)],
         corpora={name: corpus_row(name) for name in ("how2sign", "phoenix")},
-    )  # fmt: skip
+    )
     rows = score(scorer, MOTIONS, tokens=tokens)
     summary = summary_of(rows)
     assert summary["total"]["SiBLEU_up"] == pytest.approx(100)

@@ -71,10 +71,16 @@ def test_what_an_interrupted_evaluation_found_is_used_once(started):
 @pytest.mark.parametrize(
     "change",
     [
-        "TEST.NUM_WORKERS=1", "TEST.CHECKPOINTS=moved.ckpt", "DATASET.CACHE=true", "NUM_THREADS=1",
-        "ACCELERATOR=cpu", "TRAIN.BATCH_SIZE=3", "RENDER.CLIPS=2", "LOSS.LAMBDA_CLS=2",
+        "TEST.NUM_WORKERS=1",
+        "TEST.CHECKPOINTS=moved.ckpt",
+        "DATASET.CACHE=true",
+        "NUM_THREADS=1",
+        "ACCELERATOR=cpu",
+        "TRAIN.BATCH_SIZE=3",
+        "RENDER.CLIPS=2",
+        "LOSS.LAMBDA_CLS=2",
     ],
-)  # fmt: skip
+)
 def test_what_numbers_do_not_depend_on_may_change(started, change):
     started(interrupt=True)
     assert started(overrides=[change]) == 1
@@ -83,14 +89,22 @@ def test_what_numbers_do_not_depend_on_may_change(started, change):
 @pytest.mark.parametrize(
     "change",
     [
-        {"overrides": ["METRIC.WINDOW=0.1"]}, {"overrides": ["TRAIN.SPLIT=val"]},
-        {"overrides": ["TRAIN.STAGE=lm_instruct"]}, {"overrides": ["TEST.BATCH_SIZE=3"]},
-        {"overrides": ["TEST.SAVE_PREDICTIONS=true"]}, {"overrides": ["RETRIEVAL.MAX_KEYWORDS=1"]},
-        {"clips": ("a", "c")}, {"checkpoint_sha256": "1"}, {"translator_sha256": "1"},
-        {"retrieval_sha256": "1"}, {"predictions_sha256": "1"}, {"body_sha256": "1"},
-        {"commit": "1"}, {"versions": {"torch": "1"}},
+        {"overrides": ["METRIC.WINDOW=0.1"]},
+        {"overrides": ["TRAIN.SPLIT=val"]},
+        {"overrides": ["TRAIN.STAGE=lm_instruct"]},
+        {"overrides": ["TEST.BATCH_SIZE=3"]},
+        {"overrides": ["TEST.SAVE_PREDICTIONS=true"]},
+        {"overrides": ["RETRIEVAL.MAX_KEYWORDS=1"]},
+        {"clips": ("a", "c")},
+        {"checkpoint_sha256": "1"},
+        {"translator_sha256": "1"},
+        {"retrieval_sha256": "1"},
+        {"predictions_sha256": "1"},
+        {"body_sha256": "1"},
+        {"commit": "1"},
+        {"versions": {"torch": "1"}},
     ],
-)  # fmt: skip
+)
 def test_what_numbers_depend_on_starts_anew(started, change):
     started(interrupt=True)
     assert started(**change) == 0

@@ -22,10 +22,15 @@ def motion(seed, frames=9):
 
 def save(folder, name="a", corpus="csl", **changes):
     fields = {
-        "name": name, "corpus": corpus, "text": f"text of {name}", "keywords": (),
-        "tokens": np.arange(6).reshape(2, 3), "generated": motion(1), "reference": motion(2),
+        "name": name,
+        "corpus": corpus,
+        "text": f"text of {name}",
+        "keywords": (),
+        "tokens": np.arange(6).reshape(2, 3),
+        "generated": motion(1),
+        "reference": motion(2),
         "reference_tokens": np.arange(9).reshape(3, 3),
-    }  # fmt: skip
+    }
     prediction = Prediction(**{**fields, **changes})
     write_prediction(prediction_path(folder, corpus, name), prediction)
 
@@ -34,10 +39,16 @@ def save(folder, name="a", corpus="csl", **changes):
 def verb(tmp_path, monkeypatch, capsys):
     """Runs the verb on the predictions below ``tmp_path``; gives its messages and results."""
     configuration = tmp_path / "run.yaml"
-    content = {"NAME": "scored", "ACCELERATOR": "cpu", "PARTS": THREE_PARTS,
-               "TEST": {"FOLDER": str(tmp_path / "results"), "BATCH_SIZE": 2},
-               "DATASET": {"H2S": {"DATASET_NAME": "csl_phoenix", "CSL_ROOT": str(tmp_path / "no")},
-                           "PACKED": str(tmp_path / "no")}}  # fmt: skip
+    content = {
+        "NAME": "scored",
+        "ACCELERATOR": "cpu",
+        "PARTS": THREE_PARTS,
+        "TEST": {"FOLDER": str(tmp_path / "results"), "BATCH_SIZE": 2},
+        "DATASET": {
+            "H2S": {"DATASET_NAME": "csl_phoenix", "CSL_ROOT": str(tmp_path / "no")},
+            "PACKED": str(tmp_path / "no"),
+        },
+    }
     configuration.write_text(json.dumps(content), encoding="utf-8")
 
     def run(*words, expect=0):
@@ -60,16 +71,22 @@ def verb(tmp_path, monkeypatch, capsys):
 BAD = {
     "no frames": ({"generated": motion(1)[:0]}, r"generated motion of csl/a has shape \[0, 133\]"),
     "no frames of the reference": ({"reference": motion(2)[:0]}, r"reference motion of csl/a has"),
-    "nan": ({"generated": np.where(np.arange(9)[:, None] == 4, np.nan, motion(1))},
-            "csl/a has numbers that are not finite, first in frame 4"),
+    "nan": (
+        {"generated": np.where(np.arange(9)[:, None] == 4, np.nan, motion(1))},
+        "csl/a has numbers that are not finite, first in frame 4",
+    ),
     "other features": ({"generated": motion(1)[:, :100]}, r"shape \[9, 100\]; expected"),
-    "fewer parts": ({"tokens": np.zeros((2, 2), int)},
-                    r"generated tokens of csl/a have shape \[2, 2\]; the part table has 3 parts"),
-    "fewer parts of the reference": ({"reference_tokens": np.zeros((3, 1), int)},
-                                     r"reference tokens of csl/a have shape \[3, 1\]"),
+    "fewer parts": (
+        {"tokens": np.zeros((2, 2), int)},
+        r"generated tokens of csl/a have shape \[2, 2\]; the part table has 3 parts",
+    ),
+    "fewer parts of the reference": (
+        {"reference_tokens": np.zeros((3, 1), int)},
+        r"reference tokens of csl/a have shape \[3, 1\]",
+    ),
     "padding": ({"tokens": np.full((2, 3), -1)}, "csl/a: generated tokens hold negative numbers"),
     "no corpus of the run": ({"corpus": "how2sign"}, "is of the corpus 'how2sign'"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", BAD)

@@ -24,13 +24,22 @@ CODES = {
     "mbart50": tokenization_mbart50.FAIRSEQ_LANGUAGE_CODES,
 }
 TEXTS = [
-    "the quick brown fox jumps over the lazy dog", "she sells sea shells by the sea shore",
-    "office flights find fine coffee", "please show me the way to the next station",
-    "schöne grüße aus köln", "am freitag scheint die sonne im süden",
-    "in der nacht regnet es an der küste kräftig", "morgen wird es wärmer und trockener",
-    "今天天气很好", "我们明天去北京", "他昨天在学校学习中文", "你好，请问这是什么？",
-    "sign this sentence: Key word 1, 2, 3,", "Schlüsselwort 1, 2, 3,", "关键词 1, 2, 3,",
-]  # fmt: skip
+    "the quick brown fox jumps over the lazy dog",
+    "she sells sea shells by the sea shore",
+    "office flights find fine coffee",
+    "please show me the way to the next station",
+    "schöne grüße aus köln",
+    "am freitag scheint die sonne im süden",
+    "in der nacht regnet es an der küste kräftig",
+    "morgen wird es wärmer und trockener",
+    "今天天气很好",
+    "我们明天去北京",
+    "他昨天在学校学习中文",
+    "你好，请问这是什么？",
+    "sign this sentence: Key word 1, 2, 3,",
+    "Schlüsselwort 1, 2, 3,",
+    "关键词 1, 2, 3,",
+]
 
 
 @cache
@@ -38,9 +47,14 @@ def pieces_model() -> bytes:
     """A unigram model with SentencePiece's default normalisation (NFKC), as mBART's."""
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(TEXTS * 4), model_writer=model, model_type="unigram",
-        vocab_size=240, hard_vocab_limit=False, character_coverage=1.0, minloglevel=2,
-    )  # fmt: skip
+        sentence_iterator=iter(TEXTS * 4),
+        model_writer=model,
+        model_type="unigram",
+        vocab_size=240,
+        hard_vocab_limit=False,
+        character_coverage=1.0,
+        minloglevel=2,
+    )
     return model.getvalue()
 
 

@@ -30,10 +30,12 @@ def sequences(model, batch, clip):
         return [([plain, *stream], said)]
     starts = own if type(model).__name__ == "PartGenerator" else [plain] * len(parts)
     return [
-        ([starts[p], *(frame[p] for frame in motion), EOS],
-         [(p, row) for row in [*(frame[p] for frame in motion), EOS, starts[p]]])
+        (
+            [starts[p], *(frame[p] for frame in motion), EOS],
+            [(p, row) for row in [*(frame[p] for frame in motion), EOS, starts[p]]],
+        )
         for p in parts
-    ]  # fmt: skip
+    ]
 
 
 def plain_states(model, batch, clip):
@@ -42,8 +44,7 @@ def plain_states(model, batch, clip):
     memory = model.backbone.encoder(
         inputs_embeds=model.table[batch.source[clip : clip + 1]] * 32**0.5, attention_mask=mask
     ).last_hidden_state
-    read = [model.table[torch.tensor(rows)] * 32**0.5 for rows, _ in
-            sequences(model, batch, clip)]  # fmt: skip
+    read = [model.table[torch.tensor(rows)] * 32**0.5 for rows, _ in sequences(model, batch, clip)]
     if type(model).__name__ == "MultiHeadGenerator":
         weights = model.vocabulary.parts.fusion_weights
         read = [sum(w * x for w, x in zip(weights, read))] * len(read)
@@ -234,6 +235,8 @@ def test_logits_are_over_the_heads_own_rows(built):
         model(batch), model.targets(batch), model.vocabulary.head_rows()
     ):
         assert logits.shape == (*target.shape, len(rows))
-    losses = [F.cross_entropy(x.flatten(0, 1), t.flatten()) for x, t in
-              zip(model(batch), model.targets(batch))]  # fmt: skip
+    losses = [
+        F.cross_entropy(x.flatten(0, 1), t.flatten())
+        for x, t in zip(model(batch), model.targets(batch))
+    ]
     torch.testing.assert_close(model.loss(batch)[0], torch.stack(losses), atol=1e-5, rtol=1e-5)

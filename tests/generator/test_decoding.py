@@ -31,9 +31,11 @@ def clips(count=8):
 def last_state(model, batch, read):
     """The state after embeddings [T, D], all of them read by mBART's own decoder."""
     return model.backbone.decoder(
-        inputs_embeds=read[None], encoder_attention_mask=batch.source_mask, use_cache=False,
+        inputs_embeds=read[None],
+        encoder_attention_mask=batch.source_mask,
+        use_cache=False,
         encoder_hidden_states=model.encode(batch.source, batch.source_mask),
-    ).last_hidden_state[0, -1]  # fmt: skip
+    ).last_hidden_state[0, -1]
 
 
 def reread(model, batch, max_steps, min_steps, scale=32**0.5):
@@ -170,10 +172,11 @@ def test_the_stepping_decoder_is_transformers_decoder(built, streams):
     read = torch.randn(size, streams, steps, 32)
     with torch.no_grad():
         expected = model.backbone.decoder(
-            inputs_embeds=read.flatten(0, 1), use_cache=False,
+            inputs_embeds=read.flatten(0, 1),
+            use_cache=False,
             encoder_hidden_states=memory.repeat_interleave(streams, 0),
             encoder_attention_mask=mask.repeat_interleave(streams, 0),
-        ).last_hidden_state.view(size, streams, steps, 32)  # fmt: skip
+        ).last_hidden_state.view(size, streams, steps, 32)
         weights = DecoderWeights(model.backbone.decoder, torch.float32)
         decoder = StepDecoder(weights, memory, mask, streams, limit=200)
         rows = torch.arange(size)

@@ -119,8 +119,9 @@ def test_state_in_any_naming_is_one_thing():
     bare = {"shared.weight": table, **names, "encoder.version": torch.tensor(3.0)}
     full = {
         "model.encoder.layers.0.fc1.weight": names["encoder.layers.0.fc1.weight"],
-        "lm_head.weight": table, "final_logits_bias": torch.zeros(1, 6),
-    }  # fmt: skip
+        "lm_head.weight": table,
+        "final_logits_bias": torch.zeros(1, 6),
+    }
     one, other = Weights.from_state(bare, "a"), Weights.from_state(full, "b")
     assert one.tied and other.tied
     for key, value in one.to_network().items():

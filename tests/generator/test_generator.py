@@ -59,9 +59,10 @@ def test_sliced_heads_equal_the_whole_table(built):
     batch = prompts(token_samples(2))
     states = model.encode(batch.source, batch.source_mask)
     hidden = model.backbone.decoder(
-        inputs_embeds=model.decoder_input(batch)[:, 0], encoder_hidden_states=states,
+        inputs_embeds=model.decoder_input(batch)[:, 0],
+        encoder_hidden_states=states,
         encoder_attention_mask=batch.source_mask,
-    ).last_hidden_state  # fmt: skip
+    ).last_hidden_state
     everything = hidden @ model.table.T + model.bias
     for logits, head in zip(model(batch), prompts.vocabulary.head_rows()):
         torch.testing.assert_close(logits, everything[..., head], atol=1e-4, rtol=1e-4)

@@ -192,9 +192,10 @@ def test_more_clips_than_pay_are_not_guessed(built, monkeypatch):
     seen = []
     read = DraftingDecoder._read_ahead
     monkeypatch.setattr(
-        DraftingDecoder, "_read_ahead",
+        DraftingDecoder,
+        "_read_ahead",
         lambda self, x, count: read(self, x, count) or seen.append((len(x), self.guessed)),
-    )  # fmt: skip
+    )
     generate(model, prompts(token_samples(9)), 6, 6, int8=True)
     assert {guessed for clips, guessed in seen if clips == 9} == {0}
     generate(model, prompts(token_samples(2)), 6, 6, int8=True)

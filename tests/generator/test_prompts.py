@@ -21,9 +21,11 @@ WORDS = ("fox", "brown", "quick", "jumps")
 @pytest.fixture(scope="module")
 def vocabulary(tmp_path_factory):
     return Vocabulary(
-        mbart_folder(tmp_path_factory.mktemp("mbart")), PartTable.from_rows(THREE_PARTS),
-        ["en_XX", "de_DE", "zh_CN"], ["en_ASL", "zh_CSL", "de_DGS"],
-    )  # fmt: skip
+        mbart_folder(tmp_path_factory.mktemp("mbart")),
+        PartTable.from_rows(THREE_PARTS),
+        ["en_XX", "de_DE", "zh_CN"],
+        ["en_ASL", "zh_CSL", "de_DGS"],
+    )
 
 
 def builder(vocabulary, max_length=256, corpora=CORPORA, templates=None, **options):
@@ -182,9 +184,13 @@ def test_what_cannot_be_is_one_message(vocabulary):
 def test_text_or_signs_can_be_hidden_in_training(vocabulary):
     prompts = builder(vocabulary)
     prompts = PromptBuilder(
-        vocabulary, prompts.corpora, prompts.search, templates=[TEXT_SLOT, f"sign {TEXT_SLOT}"],
-        hide_text=0.5, hide_signs=0.3,
-    )  # fmt: skip
+        vocabulary,
+        prompts.corpora,
+        prompts.search,
+        templates=[TEXT_SLOT, f"sign {TEXT_SLOT}"],
+        hide_text=0.5,
+        hide_signs=0.3,
+    )
     plain = expected(vocabulary, "the fox", [0])
     hidden = [vocabulary.mask_row, *plain[len(vocabulary.encode_text("the fox")) :]]
     for draw, wanted in (

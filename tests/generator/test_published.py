@@ -38,8 +38,12 @@ def original(rows: int, tied: bool = True, scale: bool = True) -> MBartForCondit
 def checkpoint(model: MBartForConditionalGeneration) -> dict[str, torch.Tensor]:
     """What the original training saves: the tokenizer's networks, then the language model."""
     state = {PREFIX + key: value.clone() for key, value in model.state_dict().items()}
-    beside = ("vae.encoder.model.0.weight", "motion_vae.a", "hand_vae.quantizer.codebook",
-              "rhand_vae.decoder.model.6.bias")  # fmt: skip
+    beside = (
+        "vae.encoder.model.0.weight",
+        "motion_vae.a",
+        "hand_vae.quantizer.codebook",
+        "rhand_vae.decoder.model.6.bias",
+    )
     return {**{name: torch.zeros(2) for name in beside}, **state}
 
 
@@ -69,9 +73,11 @@ def expected_logits(model, prompts, batch, scale=True):
     table = inner.decoder.embed_tokens.weight * factor
     fused = sum(w * table[rows[..., p]] for p, w in enumerate(FUSION))
     hidden = inner.decoder(
-        inputs_embeds=fused, encoder_hidden_states=states[:1],
-        encoder_attention_mask=batch.source_mask[:1].long(), use_cache=False,
-    ).last_hidden_state  # fmt: skip
+        inputs_embeds=fused,
+        encoder_hidden_states=states[:1],
+        encoder_attention_mask=batch.source_mask[:1].long(),
+        use_cache=False,
+    ).last_hidden_state
     logits = model.lm_head(hidden) + model.final_logits_bias
     return [logits[0][:, rows] for rows in vocabulary.head_rows()]
 
@@ -152,8 +158,11 @@ def test_what_does_not_fit_is_named(prompts, caplog):
     part = {k: v for k, v in state.items() if "decoder.layers.1.fc2.bias" not in k}
     with pytest.raises(ValueError, match=r"missing \['backbone.decoder.layers.1.fc2.bias'\]"):
         load_published(model, part, "a.ckpt")
-    for name in (PREFIX + "model.encoder.layers.9.fc1.bias", PREFIX + "adapter.weight",
-                 "lm.language_model.other.weight"):  # fmt: skip
+    for name in (
+        PREFIX + "model.encoder.layers.9.fc1.bias",
+        PREFIX + "adapter.weight",
+        "lm.language_model.other.weight",
+    ):
         with pytest.raises(
             ValueError, match=rf"a.ckpt does not fit: .*unexpected \['.*{name[-11:]}"
         ):

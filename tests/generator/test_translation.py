@@ -47,8 +47,10 @@ def log_probabilities(model, batch, said):
     memory, mask = (x.expand(len(said), *x.shape[1:]) for x in model.memory(batch))
     hidden = model.backbone.decoder(
         inputs_embeds=model.embed_target(torch.cat([language, said], dim=1)),
-        encoder_hidden_states=memory, encoder_attention_mask=mask, use_cache=False,
-    ).last_hidden_state[:, -1]  # fmt: skip
+        encoder_hidden_states=memory,
+        encoder_attention_mask=mask,
+        use_cache=False,
+    ).last_hidden_state[:, -1]
     logits = (hidden @ model.head.weight.T + model.bias).double()
     allowed = [*model.vocabulary.pieces, EOS]
     forbidden = torch.ones(logits.shape[1], dtype=torch.bool)

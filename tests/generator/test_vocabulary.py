@@ -17,9 +17,16 @@ PARTS = PartTable.from_rows(THREE_PARTS)
 SIGN_LANGUAGES = ["en_ASL", "zh_CSL", "de_DGS"]
 LIGATURES = "the ﬁne oﬃce"
 READ = [
-    "the fox", "schöne grüße aus köln", "今天天气很好，你好！", "  1,\t2 \u3000 3, ", LIGATURES,
-    "ｆｉｎｅ Ⅳ ½ ①", "</s> en_XX <mask>", "", "   ",
-]  # fmt: skip
+    "the fox",
+    "schöne grüße aus köln",
+    "今天天气很好，你好！",
+    "  1,\t2 \u3000 3, ",
+    LIGATURES,
+    "ｆｉｎｅ Ⅳ ½ ①",
+    "</s> en_XX <mask>",
+    "",
+    "   ",
+]
 
 
 def build(folder, **options):

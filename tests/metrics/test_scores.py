@@ -88,9 +88,12 @@ def test_bootstrap_of_a_ratio_is_that_of_scipy():
     theirs = stats.bootstrap(
         (above, below),
         lambda a, b, axis: a.sum(axis=axis) / b.sum(axis=axis),
-        paired=True, n_resamples=20_000, method="percentile", confidence_level=0.8,
+        paired=True,
+        n_resamples=20_000,
+        method="percentile",
+        confidence_level=0.8,
         rng=np.random.default_rng(5),
-    ).confidence_interval  # fmt: skip
+    ).confidence_interval
     assert low == pytest.approx(theirs.low, rel=0.01)
     assert high == pytest.approx(theirs.high, rel=0.01)
 
@@ -151,9 +154,12 @@ def test_runs_of_a_clip_stay_together():
 def test_p_value_is_that_of_scipy_where_all_flips_are_tried():
     a, b = draws(10, 11), draws(11, 11) + 0.8
     theirs = stats.permutation_test(
-        (a, b), lambda x, y, axis: (y - x).mean(axis=axis), permutation_type="samples",
-        vectorized=True, n_resamples=10_000,
-    )  # fmt: skip
+        (a, b),
+        lambda x, y, axis: (y - x).mean(axis=axis),
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=10_000,
+    )
     ours = paired_difference(mean_score("x"), table(x=a), table(x=b))
     assert ours.p_value == pytest.approx(theirs.pvalue)
     assert ours.difference == pytest.approx(theirs.statistic)
@@ -163,9 +169,13 @@ def test_p_value_is_that_of_scipy_where_flips_are_drawn():
     a = draws(12, 100)
     b = a + np.random.default_rng(13).normal(0.15, 1.0, 100)
     theirs = stats.permutation_test(
-        (a, b), lambda x, y, axis: (y - x).mean(axis=axis), permutation_type="samples",
-        vectorized=True, n_resamples=20_000, rng=np.random.default_rng(1),
-    )  # fmt: skip
+        (a, b),
+        lambda x, y, axis: (y - x).mean(axis=axis),
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=20_000,
+        rng=np.random.default_rng(1),
+    )
     ours = paired_difference(mean_score("x"), table(x=a), table(x=b), 20_000)
     assert 0.01 < ours.p_value < 0.99
     assert ours.p_value == pytest.approx(theirs.pvalue, abs=0.015)

@@ -26,7 +26,7 @@ TEXTS = {
         ("他明天去北京开会", "明天他要去北京开会"),
         ("我有3个苹果", "我有三个苹果"),
     ],
-}  # fmt: skip
+}
 
 
 def rows_of(pairs, language):

@@ -17,8 +17,16 @@ from tests.pictures.test_texts import run_verb
 def test_tokens_are_decoded(small, tmp_path, filmed, monkeypatch):
     tokens = np.arange(15).reshape(5, 3) % 4
     write_tokens(tmp_path / "mine.npy", tokens)
-    run_verb(monkeypatch, small, "--tokens", str(tmp_path / "mine.npy"), "--lang", "de", "--out",
-             str(tmp_path))  # fmt: skip
+    run_verb(
+        monkeypatch,
+        small,
+        "--tokens",
+        str(tmp_path / "mine.npy"),
+        "--lang",
+        "de",
+        "--out",
+        str(tmp_path),
+    )
     [system] = filmed[0]["clip"].systems
     assert system.motion.shape == (20, 133) and system.tokens.tolist() == tokens.tolist()
     assert filmed[0]["clip"].language == "de" and filmed[0]["path"] == tmp_path / "mine.mp4"

@@ -18,9 +18,14 @@ MOTION = np.zeros((4, 133), np.float32)
 def write(results, name, value=1.0, corpus="csl", **changes):
     fields = {"keywords": ("fox",), "missing": ("天",), **changes}
     prediction = Prediction(
-        name=name, corpus=corpus, text="今天", tokens=np.zeros((1, 3), int),
-        generated=MOTION + 0.01 * value, reference=MOTION, **fields,
-    )  # fmt: skip
+        name=name,
+        corpus=corpus,
+        text="今天",
+        tokens=np.zeros((1, 3), int),
+        generated=MOTION + 0.01 * value,
+        reference=MOTION,
+        **fields,
+    )
     write_prediction(prediction_path(results, corpus, name), prediction)
 
 
@@ -81,9 +86,7 @@ def test_clips_are_chosen_by_their_score(config, tmp_path, filmed):
     for name in scores:
         write(results, name)
     table(results, scores)
-    expected = {
-        "best": ["b", "e"], "worst": ["a", "d"], "median": ["e", "c"], "first": ["a", "b"]
-    }  # fmt: skip
+    expected = {"best": ["b", "e"], "worst": ["a", "d"], "median": ["e", "c"], "first": ["a", "b"]}
     for choice, names in expected.items():
         filmed.clear()
         render_test_clips(config, "csl", Output(tmp_path / choice), choice=choice)
@@ -132,9 +135,12 @@ def test_a_page_and_exports(config, tmp_path):
     written = render_test_clips(config, "csl", output)
     names = [path.relative_to(tmp_path / "out").as_posix() for path in written]
     assert sorted(names) == [
-        "csl.html", "csl/a-generated.bvh", "csl/a-generated.npz", "csl/a-reference.bvh",
+        "csl.html",
+        "csl/a-generated.bvh",
+        "csl/a-generated.npz",
+        "csl/a-reference.bvh",
         "csl/a-reference.npz",
-    ]  # fmt: skip
+    ]
     assert "今天" in (tmp_path / "out" / "csl.html").read_text(encoding="utf-8") or json.dumps(
         "今天"
     ).strip('"') in (tmp_path / "out" / "csl.html").read_text(encoding="utf-8")

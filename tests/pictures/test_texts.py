@@ -26,8 +26,9 @@ def run_verb(monkeypatch, small, *words):
 
 def test_a_text_becomes_tokens_parameters_and_a_video(small, tmp_path, filmed, monkeypatch, caplog):
     with caplog.at_level(logging.INFO):
-        run_verb(monkeypatch, small, "--text", "the quick fox!", "--lang", "en", "--out",
-                 str(tmp_path))  # fmt: skip
+        run_verb(
+            monkeypatch, small, "--text", "the quick fox!", "--lang", "en", "--out", str(tmp_path)
+        )
     folder = tmp_path / "text"
     names = sorted(path.name for path in folder.iterdir())
     endings = (".mp4", ".npy", ".npz", ".png")
@@ -54,8 +55,10 @@ def test_a_file_of_texts(small, tmp_path, filmed, monkeypatch):
     run_verb(monkeypatch, small, "--text_file", str(path), "--lang", "de", "--out", str(tmp_path))
     assert [call["clip"].text for call in filmed] == ["schöne Grüße", "köln", "aus köln"]
     assert [call["path"].name for call in filmed] == [
-        "schöne_Grüße-de.mp4", "köln-de.mp4", "aus_köln-de.mp4"
-    ]  # fmt: skip
+        "schöne_Grüße-de.mp4",
+        "köln-de.mp4",
+        "aus_köln-de.mp4",
+    ]
     found = [read_motion(call["path"].with_suffix(".npz")).text for call in filmed]
     assert found == ["schöne Grüße", "köln", "aus köln"]
 

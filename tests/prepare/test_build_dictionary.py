@@ -179,8 +179,9 @@ def test_a_dictionary_of_another_tokenizer_is_not_used(work):
     config = load_config(work / "run.yaml")
     prompts = build.prompt_builder(config)
     assert [k.word for k in prompts.search("Ja, die Strasse!", "phoenix").keywords] == [
-        "ja", "Straße"
-    ]  # fmt: skip
+        "ja",
+        "Straße",
+    ]
     other = small_tokenizer()
     other.mean += 1
     save_safetensors(other, work / "other.safetensors")

@@ -107,15 +107,18 @@ def test_the_trial_looks_into_its_own_folders(whole):
         ("DATASET.H2S.DATASET_NAME=how2sign_french", "DATASET_NAME"),
         ("CORPORA.how2sign.layout=mine", "layout"),
         ("CORPORA.how2sign.rate=3", "rate"),
-        ("PARTS=[{name: body, columns: [[0, 400]], codebook_size: 2, fusion_weight: 1.0, "
-         "token_prefix: a}]", ""),
+        (
+            "PARTS=[{name: body, columns: [[0, 400]], codebook_size: 2, fusion_weight: 1.0, "
+            "token_prefix: a}]",
+            "",
+        ),
         ("TRAIN.OPTIM.target=torch.optim.Adamm", "Adamm"),
         ("TRAIN.OPTIM.params.momentun=1", "momentun"),
         ("TRAIN.CROP_FRAMES=7", "CROP_FRAMES"),
         ("LOSS.ABLATION.RECONS_LOSS=l3", "RECONS_LOSS"),
         ("model.tokenizer.params.depht=2", "depht"),
     ],
-)  # fmt: skip
+)
 def test_a_mistake_in_the_configuration_is_one_row(patient, word, detail):
     rows = patient.examine("deto", word)
     assert list(rows) == ["configuration"] and rows["configuration"].stops

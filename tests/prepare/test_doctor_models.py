@@ -34,7 +34,7 @@ from tests.prepare.patient import gone, spoiled, stops, training_starts
         (gone("data/How2Sign/TOKENS/phoenix/val1.npy"), "tokens of phoenix", MISSING, "1 of"),
         (spoiled("data/How2Sign/TOKENS/phoenix/val0.npy"), "tokens of phoenix", WRONG, "1"),
     ],
-)  # fmt: skip
+)
 def test_what_the_generator_lacks_stops_it(whole, change, what, state, detail):
     change(whole)
     rows = whole.examine("soke")

@@ -28,8 +28,9 @@ def made(tmp_path, request):
     model.bias.normal_()
     if request.param == "untied":
         table = model.table.detach()
-        tables = {f"{name}.weight": table + torch.randn_like(table)
-                  for name in ("head", "decoder_table")}  # fmt: skip
+        tables = {
+            f"{name}.weight": table + torch.randn_like(table) for name in ("head", "decoder_table")
+        }
         model.load_state_dict({**model.state_dict(), **tables})
     return model.eval(), prompts, tmp_path / "mbart"
 
@@ -62,9 +63,10 @@ def test_transformers_computes_the_same(made, tmp_path):
     embed = theirs.model.decoder.embed_tokens
     hidden = theirs.model.decoder(
         inputs_embeds=sum(w * embed(rows[..., p]) for p, w in enumerate(FUSION)),
-        encoder_hidden_states=states, encoder_attention_mask=data.source_mask.long(),
+        encoder_hidden_states=states,
+        encoder_attention_mask=data.source_mask.long(),
         use_cache=False,
-    ).last_hidden_state  # fmt: skip
+    ).last_hidden_state
     logits = theirs.lm_head(hidden) + theirs.final_logits_bias
     for ours, head in zip(model(data), prompts.vocabulary.head_rows()):
         torch.testing.assert_close(ours, logits[..., head], atol=2e-4, rtol=1e-4)
@@ -92,9 +94,12 @@ def test_every_decoder_and_what_it_learned_comes_back(tmp_path, decoder):
     _, prompts = small_generator(tmp_path / "mbart")
     old = prompts.vocabulary
     vocabulary = Vocabulary(
-        tmp_path / "mbart", old.parts, list(old.text_languages), list(old.sign_languages),
+        tmp_path / "mbart",
+        old.parts,
+        list(old.text_languages),
+        list(old.sign_languages),
         part_languages=decoder == "part",
-    )  # fmt: skip
+    )
     options = {"fusion": "learned"} if decoder == "multi_head" else {}
     model = GENERATORS[decoder](vocabulary, read_config(tmp_path / "mbart"), **options)
     model.scale_embeddings(False)

@@ -80,8 +80,14 @@ def test_a_published_checkpoint_takes_its_statistics_along(tmp_path):
     mean, std = torch.randn(179), torch.rand(179) + 0.5
     torch.save(mean, tmp_path / "mean.pt")
     torch.save(std, tmp_path / "std.pt")
-    export(tmp_path / "p.ckpt", tmp_path / "a.safetensors", "--mean", tmp_path / "mean.pt",
-           "--std", tmp_path / "std.pt")  # fmt: skip
+    export(
+        tmp_path / "p.ckpt",
+        tmp_path / "a.safetensors",
+        "--mean",
+        tmp_path / "mean.pt",
+        "--std",
+        tmp_path / "std.pt",
+    )
     loaded = load_tokenizer(tmp_path / "a.safetensors")
     expected = load_tokenizer(tmp_path / "p.ckpt", mean, std)
     for key, value in expected.state_dict().items():
@@ -90,10 +96,20 @@ def test_a_published_checkpoint_takes_its_statistics_along(tmp_path):
 
 def test_the_command_ends_in_one_message(tmp_path):
     done = subprocess.run(
-        [sys.executable, "-m", "prepare.export_tokenizer", "--checkpoint",
-         str(tmp_path / "none.ckpt"), "--out", str(tmp_path / "a.ckpt")],
-        cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
+        [
+            sys.executable,
+            "-m",
+            "prepare.export_tokenizer",
+            "--checkpoint",
+            str(tmp_path / "none.ckpt"),
+            "--out",
+            str(tmp_path / "a.ckpt"),
+        ],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
         check=False,
-    )  # fmt: skip
+    )
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert "error: The tokenizer's checkpoint not found" in done.stderr

@@ -42,19 +42,25 @@ def work(tmp_path):
 def configure(work, **italian):
     content = {
         "BASES": [str(ROOT / "configs" / "default.yaml")],
-        "TRAIN": {"NUM_WORKERS": 0}, "OUTPUT": {"EXPERIMENTS": str(work / "experiments")},
+        "TRAIN": {"NUM_WORKERS": 0},
+        "OUTPUT": {"EXPERIMENTS": str(work / "experiments")},
         "DATASET": {
-            "PACKED": str(work / "packed"), "H2S": {"DATASET_NAME": "csl_italian"},
+            "PACKED": str(work / "packed"),
+            "H2S": {"DATASET_NAME": "csl_italian"},
         },
         "CORPORA": {
             "csl": {"root": str(work / "csl"), "signs": "signs.json", "dictionary": "own.json"},
             "italian": {
-                "layout": "table", "root": str(work / "table"), "text_language": "it_IT",
-                "sign_language": "it_LIS", "keyword_prompt": " Parola {i}, ", "language": "it",
+                "layout": "table",
+                "root": str(work / "table"),
+                "text_language": "it_IT",
+                "sign_language": "it_LIS",
+                "keyword_prompt": " Parola {i}, ",
+                "language": "it",
                 **italian,
             },
         },
-    }  # fmt: skip
+    }
     OmegaConf.save(OmegaConf.create(content), work / "config.yaml")
 
 
@@ -64,8 +70,10 @@ def run(work, monkeypatch, *words):
 
 
 def shards(work):
-    return {str(path.parent.relative_to(work / "packed")): path.stat().st_mtime_ns
-            for path in (work / "packed").rglob("manifest.json")}  # fmt: skip
+    return {
+        str(path.parent.relative_to(work / "packed")): path.stat().st_mtime_ns
+        for path in (work / "packed").rglob("manifest.json")
+    }
 
 
 def test_every_split_and_the_isolated_signs_are_packed_once(work, monkeypatch, caplog):
@@ -95,8 +103,10 @@ def test_only_what_changed_is_packed_again(work, monkeypatch):
     configure(work, fps=20)
     run(work, monkeypatch)
     assert {name for name, age in shards(work).items() if age != again[name]} == {
-        "italian/train", "italian/val", "italian/test"
-    }  # fmt: skip
+        "italian/train",
+        "italian/val",
+        "italian/test",
+    }
 
 
 def test_what_only_has_another_date_is_not_packed_again(work, monkeypatch, caplog):
@@ -158,9 +168,11 @@ def test_a_trial_configuration_keeps_its_workers(work, monkeypatch):
 
 @pytest.mark.parametrize(
     ("signs", "message"),
-    [("{'signs': 's.json', 'dictionary': None}", "name the dictionary"),
-     ("{'signs': 's.json', 'dictionary': 'own.json'}", "must not be shared")],
-)  # fmt: skip
+    [
+        ("{'signs': 's.json', 'dictionary': None}", "name the dictionary"),
+        ("{'signs': 's.json', 'dictionary': 'own.json'}", "must not be shared"),
+    ],
+)
 def test_isolated_signs_need_a_dictionary_of_their_own(work, monkeypatch, signs, message):
     configure(work, **json.loads(signs.replace("'", '"').replace("None", "null")))
     with pytest.raises(ValueError, match=message):

@@ -25,9 +25,10 @@ def reference(clips):
 @settings(deadline=None, max_examples=50)
 @given(
     lengths=st.lists(st.integers(1, 60), min_size=1, max_size=12),
-    offset=st.sampled_from([0.0, 1.0, -1e4, 1e6]), scale=st.sampled_from([1e-3, 1.0, 100.0]),
+    offset=st.sampled_from([0.0, 1.0, -1e4, 1e6]),
+    scale=st.sampled_from([1e-3, 1.0, 100.0]),
     seed=st.integers(0, 999),
-)  # fmt: skip
+)
 def test_moments_of_clips_add_up_to_those_of_all_frames(lengths, offset, scale, seed):
     draw = np.random.default_rng(seed)
     clips = [offset + scale * draw.normal(size=(length, 5)) for length in lengths]
@@ -102,13 +103,14 @@ def work(tmp_path):
         "DATASET": {
             "PACKED": str(tmp_path / "packed"),
             "H2S": {
-                "DATASET_NAME": "how2sign_csl", "ROOT": str(tmp_path / "how2sign"),
+                "DATASET_NAME": "how2sign_csl",
+                "ROOT": str(tmp_path / "how2sign"),
                 "MEAN_PATH": str(tmp_path / "out" / "mean.pt"),
                 "STD_PATH": str(tmp_path / "out" / "std.pt"),
             },
         },
         "CORPORA": {"csl": {"layout": "table", "root": str(tmp_path / "table"), "language": "it"}},
-    }  # fmt: skip
+    }
     OmegaConf.save(OmegaConf.create(content), tmp_path / "config.yaml")
     return tmp_path
 

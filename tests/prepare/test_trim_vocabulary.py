@@ -84,8 +84,11 @@ def test_what_is_kept(tmp_path, caplog):
     assert kept.tokens == kept.whole == sum(len(mbart_ids(text)) for text in TEXTS)
     assert pickle.loads((tmp_path / "cut" / "map_ids.pkl").read_bytes()) == kept.rows
     assert {path.name for path in (tmp_path / "cut").iterdir()} == {
-        "config.json", "map_ids.pkl", "model.safetensors", "sentencepiece.bpe.model"
-    }  # fmt: skip
+        "config.json",
+        "map_ids.pkl",
+        "model.safetensors",
+        "sentencepiece.bpe.model",
+    }
     assert f"kept {kept.pieces} of {len(model) - 3} pieces" in caplog.text
     assert f"{kept.tokens} tokens in the texts: 100.00 % are kept pieces" in caplog.text
     config = MBartConfig.from_json_file(tmp_path / "cut" / "config.json")

@@ -14,8 +14,15 @@ from tests.helpers import CORPORA, small_generator, small_tokenizer, token_sampl
 from tests.tokenizer.models import clips_of, tokenizer_of, train_step
 
 #: One part: compiling takes far longer than the steps that are compared.
-ROWS = [{"name": "all", "columns": [[0, 133]], "codebook_size": 16, "fusion_weight": 1.0,
-         "token_prefix": "motion_id"}]  # fmt: skip
+ROWS = [
+    {
+        "name": "all",
+        "columns": [[0, 133]],
+        "codebook_size": 16,
+        "fusion_weight": 1.0,
+        "token_prefix": "motion_id",
+    }
+]
 
 
 def compile_by_switch(module):

@@ -8,9 +8,16 @@ from soke.tokenizer.quantizers.levels import scalar_levels, stage_levels
 
 @pytest.mark.parametrize(
     ("size", "scalars", "stages"),
-    [(192, (8, 6, 4), (16, 12)), (96, (6, 4, 4), (12, 8)), (512, (8, 8, 8), (32, 16)),
-     (8, (4, 2), (4, 2)), (4, (2, 2), (2, 2)), (94, None, (47, 2)), (97, None, None)],
-)  # fmt: skip
+    [
+        (192, (8, 6, 4), (16, 12)),
+        (96, (6, 4, 4), (12, 8)),
+        (512, (8, 8, 8), (32, 16)),
+        (8, (4, 2), (4, 2)),
+        (4, (2, 2), (2, 2)),
+        (94, None, (47, 2)),
+        (97, None, None),
+    ],
+)
 def test_sizes_are_split_evenly(size, scalars, stages):
     assert scalar_levels(size) == scalars and stage_levels(size) == stages
 

@@ -55,8 +55,12 @@ def test_the_description_is_in_the_metadata(tmp_path):
 def test_checkpoints_from_before_there_were_quantizers_load(tmp_path):
     tokenizer = trained()
     content = content_of(tokenizer)
-    content["soke"]["tokenizer"] = {"parts": tokenizer.parts.to_rows(), "width": 16,
-                                    "code_dim": 8, "decay": 0.99}  # fmt: skip
+    content["soke"]["tokenizer"] = {
+        "parts": tokenizer.parts.to_rows(),
+        "width": 16,
+        "code_dim": 8,
+        "decay": 0.99,
+    }
     torch.save(content, tmp_path / "a.ckpt")
     motion = torch.randn(1, 16, 133)
     loaded = load_tokenizer(tmp_path / "a.ckpt")
@@ -91,9 +95,10 @@ def test_statistics_of_whole_frames_are_cut(tmp_path):
 
 def other_parts(content):
     content["soke"]["tokenizer"]["parts"] = [
-        {**THREE_PARTS[0], "columns": [[0, 45]]}, {**THREE_PARTS[1], "columns": [[45, 90]]},
+        {**THREE_PARTS[0], "columns": [[0, 45]]},
+        {**THREE_PARTS[1], "columns": [[45, 90]]},
         {**THREE_PARTS[2], "columns": [[90, 133]]},
-    ]  # fmt: skip
+    ]
 
 
 def other_codes(content):
@@ -155,8 +160,12 @@ def test_a_checkpoint_that_does_not_fit_is_one_clear_error(tmp_path, change, mes
 
 def test_what_is_no_tokenizer_is_named(tmp_path):
     path = tmp_path / "a.ckpt"
-    for content in ({"state_dict": content_of(trained())["state_dict"]}, {}, [1, 2],
-                    {"state_dict": {"generator.x": torch.zeros(1)}, "soke": {}}):  # fmt: skip
+    for content in (
+        {"state_dict": content_of(trained())["state_dict"]},
+        {},
+        [1, 2],
+        {"state_dict": {"generator.x": torch.zeros(1)}, "soke": {}},
+    ):
         torch.save(content, path)
         with pytest.raises(ValueError, match=r"not a (tokenizer )?checkpoint"):
             load_tokenizer(path)

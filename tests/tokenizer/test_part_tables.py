@@ -86,9 +86,13 @@ def test_overlaps_and_gaps_are_named(columns, message):
 def test_configured_levels_are_plain_lists():
     config = load_config(
         CONFIGS / "deto.yaml",
-        ["model.tokenizer.params.quantizer=fsq", "model.tokenizer.params.levels.body=[8,4,3]",
-         "model.tokenizer.params.width=8", "model.tokenizer.params.code_dim=8"],
-    )  # fmt: skip
+        [
+            "model.tokenizer.params.quantizer=fsq",
+            "model.tokenizer.params.levels.body=[8,4,3]",
+            "model.tokenizer.params.width=8",
+            "model.tokenizer.params.code_dim=8",
+        ],
+    )
     params = plain(config.model.tokenizer.params)
     tokenizer = PartTokenizer(PartTable.from_rows(plain(config.PARTS)), **params)
     levels = [network.quantizer.levels for network in tokenizer.networks]

@@ -116,21 +116,29 @@ def without(state, start):
     ("change", "message"),
     [
         (lambda s: without(s, "vae.encoder.model.4.bias"), r"'body' \(vae\.\*\) lacks"),
-        (lambda s: {**s, "hand_vae.encoder.model.5.bias": torch.zeros(1)},
-         r"'lhand' .* has the unknown \['encoder.model.5.bias'\]"),
+        (
+            lambda s: {**s, "hand_vae.encoder.model.5.bias": torch.zeros(1)},
+            r"'lhand' .* has the unknown \['encoder.model.5.bias'\]",
+        ),
         (lambda s: without(s, "rhand_vae."), "'rhand' is there not at all"),
         (lambda s: {**s, "motion_vae.x": torch.zeros(1)}, "'body' is there twice"),
-        (lambda s: {**s, "vae.encoder.model.0.weight": torch.zeros(16, 45, 3)},
-         "'body' takes 45 features.* has 43 columns"),
-        (lambda s: {**s, "hand_vae.encoder.model.0.weight": torch.zeros(24, 45, 3)},
-         "differ in width and code size"),
+        (
+            lambda s: {**s, "vae.encoder.model.0.weight": torch.zeros(16, 45, 3)},
+            "'body' takes 45 features.* has 43 columns",
+        ),
+        (
+            lambda s: {**s, "hand_vae.encoder.model.0.weight": torch.zeros(24, 45, 3)},
+            "differ in width and code size",
+        ),
         (lambda s: {**s, "vae.decoder.model.4.bias": torch.zeros(3)}, "size mismatch"),
-        (lambda s: {**s, "mean": torch.zeros(100), "std": torch.ones(100)},
-         r"mean must be 179 or 133 finite numbers, got shape \(100,\)"),
+        (
+            lambda s: {**s, "mean": torch.zeros(100), "std": torch.ones(100)},
+            r"mean must be 179 or 133 finite numbers, got shape \(100,\)",
+        ),
         (lambda s: {**s, "mean": MEAN}, "come as a pair; std is missing"),
         (lambda s: {**s, "mean": MEAN, "std": torch.full((133,), 0.0)}, "std must be positive"),
     ],
-)  # fmt: skip
+)
 def test_other_networks_are_one_clear_error(path, change, message):
     state = change(published_state(published_networks(), NAMINGS[0]))
     torch.save({"state_dict": state}, path)
@@ -164,8 +172,10 @@ def test_ours_is_written_with_the_published_names(path):
     assert torch.equal(content["mean"], tokenizer.mean)
 
 
-FOUR = [{"name": n, "columns": [c], "codebook_size": 8, "fusion_weight": 0.25, "token_prefix": n}
-        for n, c in zip("abcd", ([0, 30], [30, 75], [75, 120], [120, 133]))]  # fmt: skip
+FOUR = [
+    {"name": n, "columns": [c], "codebook_size": 8, "fusion_weight": 0.25, "token_prefix": n}
+    for n, c in zip("abcd", ([0, 30], [30, 75], [75, 120], [120, 133]))
+]
 
 
 @pytest.mark.parametrize(

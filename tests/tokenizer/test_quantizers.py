@@ -58,8 +58,12 @@ def test_padding_is_never_seen(kind, training):
         quantizer = quantizer_of(kind, 12, 6)
         quantizer(vectors[:1])  # so that every codebook has started
         quantizer.train(training)
-        results.append((*quantizer(vectors.masked_fill(~mask[..., None], value), mask),
-                        *quantizer.state_dict().values()))  # fmt: skip
+        results.append(
+            (
+                *quantizer(vectors.masked_fill(~mask[..., None], value), mask),
+                *quantizer.state_dict().values(),
+            )
+        )
     for first, second, third in zip(*results):
         assert torch.equal(first, second) and torch.equal(first, third)
 

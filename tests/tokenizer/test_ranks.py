@@ -38,9 +38,12 @@ def clips_of_rank(rank):
 def work(rank, folder):
     torch.set_num_threads(1)
     dist.init_process_group(
-        "gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2,
+        "gloo",
+        init_method=f"file://{folder}/rendezvous",
+        rank=rank,
+        world_size=2,
         timeout=datetime.timedelta(seconds=60),
-    )  # fmt: skip
+    )
     results = {}
     for case, arguments in CASES.items():
         # Other start weights on the second rank: DistributedDataParallel sends those of the first.

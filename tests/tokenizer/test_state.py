@@ -28,8 +28,14 @@ def test_a_resumed_run_equals_an_uninterrupted_one(kind, before):
     optimizer = adam(one)
     steps(one, optimizer, range(before))
     file = io.BytesIO()
-    torch.save({"model": one.state_dict(), "optimizer": optimizer.state_dict(),
-                "description": one.description()}, file)  # fmt: skip
+    torch.save(
+        {
+            "model": one.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "description": one.description(),
+        },
+        file,
+    )
     steps(one, optimizer, range(before, before + 3))
 
     file.seek(0)
@@ -64,15 +70,28 @@ def test_evaluation_changes_nothing(kind):
 
 
 def test_the_names_of_the_state_are_those_of_earlier_checkpoints():
-    names = {key.removeprefix("networks.0.") for key in tokenizer_of().state_dict()
-             if key.startswith("networks.0.")}  # fmt: skip
-    layers = ["encoder.input", "encoder.output", "decoder.input", "decoder.middle",
-              "decoder.output"]  # fmt: skip
+    names = {
+        key.removeprefix("networks.0.")
+        for key in tokenizer_of().state_dict()
+        if key.startswith("networks.0.")
+    }
+    layers = [
+        "encoder.input",
+        "encoder.output",
+        "decoder.input",
+        "decoder.middle",
+        "decoder.output",
+    ]
     for i in "01":
         layers += [f"encoder.down.{i}", f"decoder.up.{i}"]
-        layers += [f"{side}.stacks.{i}.blocks.{j}.{name}" for side in ("encoder", "decoder")
-                   for j in "012" for name in ("dilated", "pointwise")]  # fmt: skip
+        layers += [
+            f"{side}.stacks.{i}.blocks.{j}.{name}"
+            for side in ("encoder", "decoder")
+            for j in "012"
+            for name in ("dilated", "pointwise")
+        ]
     expected = {f"{layer}.{tensor}" for layer in layers for tensor in ("weight", "bias")}
-    expected |= {f"quantizer.{name}" for name in
-                 ("codebook", "code_sum", "code_count", "started", "updates")}  # fmt: skip
+    expected |= {
+        f"quantizer.{name}" for name in ("codebook", "code_sum", "code_count", "started", "updates")
+    }
     assert names == expected

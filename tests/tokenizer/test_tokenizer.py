@@ -77,8 +77,16 @@ def test_padding_enters_neither_losses_nor_gradients_nor_codebooks(kind):
         loss = reconstruction_loss("l1_smooth", output.reconstruction, motion, mask)
         (loss + output.commitment.sum()).backward()
         gradients = [parameter.grad for parameter in tokenizer.parameters()]
-        results.append((loss, output.commitment, output.perplexity, output.codes_used,
-                        *gradients, *tokenizer.buffers()))  # fmt: skip
+        results.append(
+            (
+                loss,
+                output.commitment,
+                output.perplexity,
+                output.codes_used,
+                *gradients,
+                *tokenizer.buffers(),
+            )
+        )
     for first, second in zip(*results):
         torch.testing.assert_close(first, second, atol=1e-5, rtol=1e-5)
 

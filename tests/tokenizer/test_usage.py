@@ -13,8 +13,9 @@ def test_counts_of_all_batches_count_together(sizes):
     generator = torch.Generator().manual_seed(0)
     seen = [[] for _ in sizes]
     for length in (5, 9):
-        tokens = torch.stack([torch.randint(n - 1, (2, length), generator=generator)
-                              for n in sizes], dim=-1)  # fmt: skip
+        tokens = torch.stack(
+            [torch.randint(n - 1, (2, length), generator=generator) for n in sizes], dim=-1
+        )
         mask = torch.arange(length) < torch.tensor([[length], [3]])
         use.update(tokens.masked_fill(~mask[..., None], -1), mask)
         for p in range(len(sizes)):

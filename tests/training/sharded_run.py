@@ -34,9 +34,12 @@ from tests.training.test_resume import configure_for, generator_run
 class OnCPU(ShardedStrategy):
     def _setup_model(self, model):
         return FullyShardedDataParallel(
-            model, device_id=torch.device("cpu"), mixed_precision=self.mixed_precision_config,
-            sharding_strategy=self.sharding_strategy, **self.kwargs,
-        )  # fmt: skip
+            model,
+            device_id=torch.device("cpu"),
+            mixed_precision=self.mixed_precision_config,
+            sharding_strategy=self.sharding_strategy,
+            **self.kwargs,
+        )
 
 
 def whole_state(module, world_size, rank0_only=True):
@@ -62,15 +65,25 @@ def main(strategy, clips, folder, epochs, resume=None):
     else:
         strategy = DDPStrategy(broadcast_buffers=False, gradient_as_bucket_view=True)
     trainer = L.Trainer(
-        default_root_dir=folder, accelerator="cpu", devices=2, strategy=strategy,
-        max_epochs=int(epochs), logger=False, enable_progress_bar=False, gradient_clip_val=0.5,
-        enable_model_summary=False, use_distributed_sampler=False, num_sanity_val_steps=0,
+        default_root_dir=folder,
+        accelerator="cpu",
+        devices=2,
+        strategy=strategy,
+        max_epochs=int(epochs),
+        logger=False,
+        enable_progress_bar=False,
+        gradient_clip_val=0.5,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        num_sanity_val_steps=0,
         plugins=[AtomicCheckpointIO()],
         callbacks=[
-            StartReport(), EpochSeed(7), GatherForValidation(),
+            StartReport(),
+            EpochSeed(7),
+            GatherForValidation(),
             *checkpoint_callbacks(folder, "val/DTW_JPE_hands"),
         ],
-    )  # fmt: skip
+    )
     trainer.fit(module, data, ckpt_path=resume, weights_only=True)
     if trainer.is_global_zero:
         scores = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val")}

@@ -130,8 +130,10 @@ def made_up_frames(count, frames=64):
 
 def test_sizes_are_readable():
     text = str(MemoryEstimate(1.5e9, 1.5e9, 3e9, 20e6))
-    assert text == "weights 1.50 GB, gradients 1.50 GB, optimizer 3.00 GB, activations 20 MB, " \
-                   "total 6.02 GB"  # fmt: skip
+    assert (
+        text == "weights 1.50 GB, gradients 1.50 GB, optimizer 3.00 GB, activations 20 MB, "
+        "total 6.02 GB"
+    )
 
 
 def test_groups_hold_every_parameter_once(tmp_path, clips):  # noqa: F811
@@ -171,14 +173,17 @@ def test_rates_count_all_batches_and_no_pauses(monkeypatch):
     monkeypatch.setattr("soke.training.throughput.time.perf_counter", lambda: clock.now)
     written, shown = [], {}
     trainer = SimpleNamespace(
-        log_every_n_steps=2, global_step=0,
+        log_every_n_steps=2,
+        global_step=0,
         strategy=SimpleNamespace(reduce=lambda value, reduce_op: 2 * value),
         loggers=[SimpleNamespace(log_metrics=lambda values, step: written.append(values))],
-    )  # fmt: skip
+    )
     module = SimpleNamespace(
-        unit="frames", device="cpu", amount=lambda batch: torch.tensor(batch),
+        unit="frames",
+        device="cpu",
+        amount=lambda batch: torch.tensor(batch),
         log=lambda name, value, **options: shown.update({name: value}),
-    )  # fmt: skip
+    )
     callback = Throughput()
     for _ in range(3):
         clock.now += 1000

@@ -51,11 +51,19 @@ def clips(tmp_path_factory):
 
 def trainer(folder, epochs, **options):
     return L.Trainer(
-        default_root_dir=folder, accelerator="cpu", max_epochs=epochs, logger=False,
-        enable_progress_bar=False, enable_model_summary=False, use_distributed_sampler=False,
-        plugins=[AtomicCheckpointIO()], num_sanity_val_steps=0, limit_val_batches=1,
-        callbacks=[EpochSeed(7), *checkpoint_callbacks(folder, "val/x")[1:]], **options,
-    )  # fmt: skip
+        default_root_dir=folder,
+        accelerator="cpu",
+        max_epochs=epochs,
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        plugins=[AtomicCheckpointIO()],
+        num_sanity_val_steps=0,
+        limit_val_batches=1,
+        callbacks=[EpochSeed(7), *checkpoint_callbacks(folder, "val/x")[1:]],
+        **options,
+    )
 
 
 def tokenizer_run(clips, workers):
@@ -64,9 +72,16 @@ def tokenizer_run(clips, workers):
     dataset = PoseDataset(clips, LengthLimits(), tokenizer.mean, tokenizer.std, crop=48)
     module = TokenizerModule(tokenizer, BodyModel(STAND_IN), ["how2sign"], OPTIMIZER, SCHEDULER)
     data = SignDataModule(
-        dataset, dataset, collate_poses, collate_poses, 4, 4, workers,
-        lengths=clips.lengths.clip(max=48), seed=5,
-    )  # fmt: skip
+        dataset,
+        dataset,
+        collate_poses,
+        collate_poses,
+        4,
+        4,
+        workers,
+        lengths=clips.lengths.clip(max=48),
+        seed=5,
+    )
     return module, data
 
 
@@ -75,9 +90,13 @@ def generator_run(clips, folder, dropout=0.1):
     generator, prompts = small_generator(folder / "mbart")
     templates = ["<Caption_Placeholder>", "the <Caption_Placeholder>", "<Caption_Placeholder> fox"]
     prompts = PromptBuilder(
-        prompts.vocabulary, CORPORA, prompts.search, templates=templates, hide_text=0.3,
+        prompts.vocabulary,
+        CORPORA,
+        prompts.search,
+        templates=templates,
+        hide_text=0.3,
         hide_signs=0.3,
-    )  # fmt: skip
+    )
     torch.manual_seed(3)
     for layer in generator.modules():
         if hasattr(layer, "dropout"):
@@ -89,9 +108,15 @@ def generator_run(clips, folder, dropout=0.1):
         write_tokens(token_path(folder, clip.corpus, clip.name), tokens)
     dataset = TokenDataset(clips, folder, tokenizer.parts, augment=True)
     module = GeneratorModule(
-        generator, tokenizer, "x", BodyModel(STAND_IN), list(CORPORA), OPTIMIZER, SCHEDULER,
+        generator,
+        tokenizer,
+        "x",
+        BodyModel(STAND_IN),
+        list(CORPORA),
+        OPTIMIZER,
+        SCHEDULER,
         decode=partial(generate, max_steps=4),
-    )  # fmt: skip
+    )
     data = SignDataModule(dataset, dataset, prompts, prompts, 3, 4, seed=5)
     return module.train(), data
 

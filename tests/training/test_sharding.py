@@ -18,8 +18,16 @@ ROOT = Path(__file__).parents[2]
 
 
 def trained(strategy, folder, clips_file, epochs, resume=()):
-    command = [sys.executable, "-m", "tests.training.sharded_run", strategy, clips_file, folder,
-               epochs, *resume]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "tests.training.sharded_run",
+        strategy,
+        clips_file,
+        folder,
+        epochs,
+        *resume,
+    ]
     done = subprocess.run([str(word) for word in command], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     state = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)

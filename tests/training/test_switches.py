@@ -22,9 +22,15 @@ DESCENT = {"lr": 1.0}
 def configured(folder, *overrides):
     return load_config(
         SCHEMA,
-        ["ACCELERATOR=cpu", "DEVICE=1", "LOGGER.TYPE=[]", "TRAIN.END_EPOCH=1",
-         f"OUTPUT.EXPERIMENTS={folder}", *overrides],
-    )  # fmt: skip
+        [
+            "ACCELERATOR=cpu",
+            "DEVICE=1",
+            "LOGGER.TYPE=[]",
+            "TRAIN.END_EPOCH=1",
+            f"OUTPUT.EXPERIMENTS={folder}",
+            *overrides,
+        ],
+    )
 
 
 def trained(folder, run, *overrides):

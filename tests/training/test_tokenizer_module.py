@@ -25,9 +25,13 @@ class Skeleton(nn.Module):
 
 def module_of(tokenizer, **options):
     return TokenizerModule(
-        tokenizer, Skeleton(), ["a", "b"], lambda p: torch.optim.AdamW(p, 1e-3, fused=True),
-        lambda optimizer, total: WarmupCosine(optimizer, total), **options,
-    )  # fmt: skip
+        tokenizer,
+        Skeleton(),
+        ["a", "b"],
+        lambda p: torch.optim.AdamW(p, 1e-3, fused=True),
+        lambda optimizer, total: WarmupCosine(optimizer, total),
+        **options,
+    )
 
 
 def batch_of(lengths, seed=0):
@@ -38,10 +42,16 @@ def batch_of(lengths, seed=0):
 
 def trainer_of(folder, epochs, **options):
     return L.Trainer(
-        default_root_dir=folder, accelerator="cpu", max_epochs=epochs, logger=False,
-        enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
-        enable_checkpointing=False, **options,
-    )  # fmt: skip
+        default_root_dir=folder,
+        accelerator="cpu",
+        max_epochs=epochs,
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        enable_checkpointing=False,
+        **options,
+    )
 
 
 def loader(lengths, batch_size=2):
@@ -55,8 +65,12 @@ def test_the_loss_is_the_weighted_sum_over_real_frames():
     module = module_of(tokenizer_of(), velocity_weight=0.5, loss_kind="l2").eval()
     terms, output = module.losses(batch)
     real = [slice(None, 16), slice(None, 8)]
-    moves = torch.cat([(output.reconstruction[i, own] - batch.motion[i, own]).diff(dim=0)
-                       for i, own in enumerate(real)])  # fmt: skip
+    moves = torch.cat(
+        [
+            (output.reconstruction[i, own] - batch.motion[i, own]).diff(dim=0)
+            for i, own in enumerate(real)
+        ]
+    )
     torch.testing.assert_close(terms["velocity"], moves.square().mean())
     torch.testing.assert_close(
         terms["feature"],
@@ -76,12 +90,18 @@ def test_the_loss_is_the_weighted_sum_over_real_frames():
     ("break_it", "terms", "cause"),
     [
         (lambda m, b: b.motion[1, 3].fill_(torch.nan), "feature", r"motion of \['clip1'\]"),
-        (lambda m, b: m.tokenizer.networks[0].encoder.output.bias.data.fill_(torch.inf),
-         "commitment", "lower the learning rate"),
-        (lambda m, b: m.tokenizer.networks[2].decoder.output.bias.data.fill_(torch.inf),
-         "feature is not finite", "lower the learning rate"),
+        (
+            lambda m, b: m.tokenizer.networks[0].encoder.output.bias.data.fill_(torch.inf),
+            "commitment",
+            "lower the learning rate",
+        ),
+        (
+            lambda m, b: m.tokenizer.networks[2].decoder.output.bias.data.fill_(torch.inf),
+            "feature is not finite",
+            "lower the learning rate",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_loss_that_is_not_finite_names_its_clips(break_it, terms, cause):
     module, batch = module_of(tokenizer_of()).train(), batch_of([16, 8])
     module.log = module.log_dict = lambda *_, **__: None

@@ -106,6 +106,13 @@ def _clip(
     system = System(SYSTEMS[1], motion, TINTS[1], tokens)
     about = note(keywords, missing, body)
     return ClipToShow(
-        path.stem, text or path.name, language, fps, (system,), tuple(keywords), tuple(missing),
-        about, parts,
-    )  # fmt: skip
+        path.stem,
+        text or path.name,
+        language,
+        fps,
+        (system,),
+        tuple(keywords),
+        tuple(missing),
+        about,
+        parts,
+    )

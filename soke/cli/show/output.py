@@ -52,11 +52,19 @@ class Output:
             for system in clip.systems:
                 path = stem.with_name(f"{stem.name}-{system.title.replace('/', '_')}")
                 written += export(
-                    kind, path, system.motion, body, clip.fps,
-                    text=clip.text, language=clip.language, tokens=system.tokens,
-                    keywords=clip.keywords, missing=clip.missing,
-                    title=system.title, tint=system.tint,
-                )  # fmt: skip
+                    kind,
+                    path,
+                    system.motion,
+                    body,
+                    clip.fps,
+                    text=clip.text,
+                    language=clip.language,
+                    tokens=system.tokens,
+                    keywords=clip.keywords,
+                    missing=clip.missing,
+                    title=system.title,
+                    tint=system.tint,
+                )
         written = list(dict.fromkeys(written))
         _log(written)
         return written

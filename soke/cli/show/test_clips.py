@@ -101,9 +101,17 @@ def _clip(
     parts = tuple(part.name for part in build.part_table(config))
     about = note(own.keywords, own.missing, body)
     return ClipToShow(
-        own.name, own.text, row.language, row.fps, tuple(systems), own.keywords, own.missing,
-        about, parts, original,
-    )  # fmt: skip
+        own.name,
+        own.text,
+        row.language,
+        row.fps,
+        tuple(systems),
+        own.keywords,
+        own.missing,
+        about,
+        parts,
+        original,
+    )
 
 
 def _said(score: float | None) -> str:

@@ -59,8 +59,10 @@ def _write(signer: Signer, signed: SignedText, stem: Path) -> list[Path]:
     tokens, parameters = (stem.with_name(f"{stem.name}{ending}") for ending in ENDINGS)
     log.info(
         "%r: retrieved %s; not found %s",
-        signed.text[:80], listed(signed.keywords) or "nothing", listed(signed.missing) or "nothing",
-    )  # fmt: skip
+        signed.text[:80],
+        listed(signed.keywords) or "nothing",
+        listed(signed.missing) or "nothing",
+    )
     write_tokens(tokens, signed.tokens)
     signer.save(signed, parameters)
     log.info("wrote %s (tokens)", tokens)

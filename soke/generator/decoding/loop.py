@@ -70,9 +70,18 @@ def generate(
     """
     if samples > 1:
         found = generate_samples(
-            model, batch, max_steps, min_steps, temperature, top_k, top_p, samples, seed,
-            length_penalty, int8,
-        )  # fmt: skip
+            model,
+            batch,
+            max_steps,
+            min_steps,
+            temperature,
+            top_k,
+            top_p,
+            samples,
+            seed,
+            length_penalty,
+            int8,
+        )
         return [best.tokens for best, *_ in found]
     sampling = Sampling(temperature, top_k, top_p, samples, seed)
     return Decoding(model, batch, max_steps, min_steps, sampling, int8).collect()

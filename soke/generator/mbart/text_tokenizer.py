@@ -155,8 +155,9 @@ class _JsonPieces:
             log.warning(
                 "%s does not normalise text (ligatures, full-width letters): such characters "
                 "become unknown. Put %s of the same mBART beside it",
-                path, SENTENCEPIECE,
-            )  # fmt: skip
+                path,
+                SENTENCEPIECE,
+            )
         self.languages = {code: ids[code] for code in MBART50_LANGUAGES if code in ids}
         self.mask = ids.get(MASK)
         self.size = 1 + max(ids.values())

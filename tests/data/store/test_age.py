@@ -78,9 +78,18 @@ def lengthen_short(corpus):
 
 
 CHANGES = [
-    touch_text, rewrite_frame, rewrite_with_an_older_file, swap_two_frames, add_frame,
-    remove_frame, replace_clip_file, mend_damaged, add_missing, lengthen_short, move_to_test,
-]  # fmt: skip
+    touch_text,
+    rewrite_frame,
+    rewrite_with_an_older_file,
+    swap_two_frames,
+    add_frame,
+    remove_frame,
+    replace_clip_file,
+    mend_damaged,
+    add_missing,
+    lengthen_short,
+    move_to_test,
+]
 
 
 @pytest.mark.parametrize("change", CHANGES)

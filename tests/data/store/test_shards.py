@@ -48,8 +48,11 @@ def test_a_shard_holds_the_numbers_of_its_source(corpus, store, workers, caplog)
 
 def test_slices_and_bounds(corpus, store):
     shard = packed(store, corpus.source())
-    assert [clip.name for clip in shard[-2:]] == ["clip-6", "clip-8"] == [shard[-2].name,
-                                                                         shard[7].name]  # fmt: skip
+    assert (
+        [clip.name for clip in shard[-2:]]
+        == ["clip-6", "clip-8"]
+        == [shard[-2].name, shard[7].name]
+    )
     for index in (8, -9):
         with pytest.raises(IndexError):
             shard[index]
