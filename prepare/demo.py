@@ -15,14 +15,16 @@ import sys
 import time
 from pathlib import Path
 
-DETO, SOKE = "configs/demo/deto.yaml", "configs/demo/soke.yaml"
+DETO = "configs/demo/deto.yaml"
+SOKE = "configs/demo/soke.yaml"
 #: The third data set is read and scored, but not trained on (see the README's limits).
 ALL_SETS = "DATASET.H2S.DATASET_NAME=how2sign_csl_phoenix"
 PINYIN = (
     "NAME=demo-deto-csl DATASET.H2S.DATASET_NAME=csl "
     "TEST.CHECKPOINTS=experiments/demo-deto/checkpoints/best.ckpt"
 )
-TOKENIZER_RUN, GENERATOR_RUN = Path("experiments/demo-deto"), Path("experiments/demo-soke")
+TOKENIZER_RUN = Path("experiments/demo-deto")
+GENERATOR_RUN = Path("experiments/demo-soke")
 
 
 def training(cfg: str, run: Path) -> str:

@@ -67,7 +67,8 @@ def count_pieces(
     pieces: TextPieces, texts: Iterable[str], templates: Sequence[str] = (TEXT_SLOT,)
 ) -> Counter[int]:
     """How often each mBART id occurs in the texts, in the template where it is most frequent."""
-    repeats, counts = Counter(texts), Counter()
+    repeats = Counter(texts)
+    counts = Counter()
     for template in templates:
         found: Counter[int] = Counter()
         for text, times in repeats.items():

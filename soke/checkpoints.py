@@ -31,9 +31,12 @@ from soke.files import MissingAssetError, atomic_path, require
 log = logging.getLogger(__name__)
 
 #: Entries of a checkpoint: its named tensors, and what it says about itself.
-STATE, ABOUT = "state_dict", "soke"
+STATE = "state_dict"
+ABOUT = "soke"
 #: How transformers names the weights of a model folder, and the suffix of a list of shards.
-SAFETENSORS, TORCH, INDEX = "model.safetensors", "pytorch_model.bin", ".index.json"
+SAFETENSORS = "model.safetensors"
+TORCH = "pytorch_model.bin"
+INDEX = ".index.json"
 
 
 def read_checkpoint(

@@ -37,7 +37,8 @@ FEATURE_SIZE = len(FEATURE_COLUMNS)  # 133
 
 def frame_slices() -> dict[str, slice]:
     """Where each parameter lies in a frame of 179 numbers: ``{"smplx_root_pose": slice(0, 3)}``."""
-    slices, start = {}, 0
+    slices = {}
+    start = 0
     for key, size in PARAMETERS:
         slices[key] = slice(start, start + size)
         start += size

@@ -63,8 +63,12 @@ class Signer:
         batch_size: int = 8,
         look: Look = LOOK,
     ) -> None:
-        self.body, self.batch_size, self.look = body, batch_size, look
-        self._module, self._prompts, self._corpora = module.eval(), prompts, dict(corpora)
+        self.body = body
+        self.batch_size = batch_size
+        self.look = look
+        self._module = module.eval()
+        self._prompts = prompts
+        self._corpora = dict(corpora)
 
     @property
     def languages(self) -> list[str]:
@@ -92,7 +96,8 @@ class Signer:
 
         Texts, language and the options' names are checked at once.
         """
-        samples, fps = self._samples(texts, lang), self._corpus(lang).fps
+        samples = self._samples(texts, lang)
+        fps = self._corpus(lang).fps
         _check_options(self._module.decode, decoding)
         return self._each(samples, lang, fps, partial(self._module.decode, **decoding))
 
@@ -173,7 +178,8 @@ class Signer:
         A file of that name is written over, with a warning.
         """
         _warn_of_existing(path)
-        betas, hands = self.body.betas.cpu().numpy(), self.body.hand_mean.cpu().numpy()
+        betas = self.body.betas.cpu().numpy()
+        hands = self.body.hand_mean.cpu().numpy()
         write_motion(path, signed, betas, hands, self.body.name)
         return Path(path)
 
@@ -201,9 +207,11 @@ def load(where: str | Path, **overrides: Any) -> Signer:
     Raises `soke.files.MissingAssetError` for what is not there, and ``ValueError`` for a
     configuration that cannot be used.
     """
-    where, run = Path(where), None
+    where = Path(where)
+    run = None
     if where.is_dir():
-        run, where = where, where / RUN_CONFIG
+        run = where
+        where = where / RUN_CONFIG
         require(where, "The configuration of a run", "Name a run directory or a YAML file")
     changes = [f"{key}={json.dumps(value)}" for key, value in _flat(overrides)]
     return build_signer(load_config(where, changes), run)

@@ -100,7 +100,8 @@ class _Mesh:
 
         Returns how many vertices went: 0, 1 (u on the midline) or 2.
         """
-        mirror_u, mirror_v = int(self.vertices.mirror[u]), int(self.vertices.mirror[v])
+        mirror_u = int(self.vertices.mirror[u])
+        mirror_v = int(self.vertices.mirror[v])
         if mirror_u == u:
             if mirror_v != v or not self._allowed(u, v):
                 return 0  # a midline vertex leaves along the midline, or the sides would differ

@@ -35,7 +35,9 @@ _THUMB_NAIL = (-1.0, 1.0, 1.0)  # the nail of the left thumb faces up, forward a
 _THIGH = (7.5, 2)
 _SHIN = (-4, 4)
 # Turns in degrees: clavicle and shoulder blade upwards, foot outwards.
-_CLAVICLE, _SHOULDER_BLADE, _FOOT = 3, 8, 12
+_CLAVICLE = 3
+_SHOULDER_BLADE = 8
+_FOOT = 12
 
 _UP = np.array([0.0, 1.0, 0.0])
 _FORWARD = np.array([0.0, 0.0, 1.0])

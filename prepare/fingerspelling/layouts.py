@@ -91,7 +91,8 @@ def write_clip(folder: Path, frame_names: Sequence[str], frames: np.ndarray) -> 
     if partial.exists():  # left behind by a run that was stopped
         shutil.rmtree(partial)
     partial.mkdir(parents=True)
-    prefix, slices = f"{partial}/", frame_slices()
+    prefix = f"{partial}/"
+    slices = frame_slices()
     for name, frame in zip(frame_names, frames):
         # Copies, since a view would be pickled with all it is a view of.
         content = pickle.dumps({key: frame[at].copy() for key, at in slices.items()}, protocol=4)

@@ -25,9 +25,13 @@ from prepare.fingerspelling.smoothing import gaussian_kernel, letter_frames, rel
 #: Largest swing of the three joints of index, middle, pinky, ring and thumb, in degrees.
 _SWING = np.array([100, 115, 85] * 4 + [65, 60, 85])
 #: Gaussian widths in frames.
-_FINGERS, _WRIST, _ARM, _HEAD = 1.5, 1.3, 1.0, 1.5
+_FINGERS = 1.5
+_WRIST = 1.3
+_ARM = 1.0
+_HEAD = 1.5
 #: How far the wrist may leave its height, in shoulder widths: held letters, and moving ones.
-_HELD, _MOVING = 0.25, 0.45
+_HELD = 0.25
+_MOVING = 0.45
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,8 @@ def direction_errors(
 
 def report(signer: str, skeleton: Skeleton) -> dict[str, float]:
     """Quality of one signed language over the frames of its letters: errors in degrees."""
-    weights, errors = [], []
+    weights = []
+    errors = []
     for recording in read_alphabet(signer).values():
         letter = convert(recording, skeleton)
         weights.append(letter.stop - letter.start)
@@ -116,7 +121,8 @@ def _steady(pose: np.ndarray, recording: Recording) -> np.ndarray:
     for side in SIDES:
         if not kinematics.is_tracked(recording, side):
             continue
-        hand, found = recording.points[:, side.hand_points], recording.tracked(side.hand_points)
+        hand = recording.points[:, side.hand_points]
+        found = recording.tracked(side.hand_points)
         trust = reliability(hand, found)
         pose[:, side.hand] = limit_angle(pose[:, side.hand], _SWING)
         smooth(side.hand, _FINGERS, trust)

@@ -19,12 +19,15 @@ FPS = 25.0
 
 #: First and last point of each group of a frame's 586 points. The world landmarks are not used:
 #: their wrists are replaced and their axes unevenly scaled.
-POSE, FACE = slice(0, 33), slice(33, 511)
+POSE = slice(0, 33)
+FACE = slice(33, 511)
 FACE_MESH = slice(33, 501)  # without the irises
-LEFT_HAND, RIGHT_HAND = slice(511, 532), slice(532, 553)
+LEFT_HAND = slice(511, 532)
+RIGHT_HAND = slice(532, 553)
 
 #: The files are scaled to this shoulder width and centred here; depth lacks the image width.
-_SHOULDER_WIDTH, _CENTRE = 200.0, 250.0
+_SHOULDER_WIDTH = 200.0
+_CENTRE = 250.0
 _IMAGE_WIDTH = {"sgg": 1920.0}
 _USUAL_IMAGE_WIDTH = 700.0
 

@@ -13,7 +13,9 @@ from soke.body.files import read_body_arrays
 from soke.files import checksum
 
 JOINTS = 55
-NECK, HEAD, JAW = 12, 15, 22
+NECK = 12
+HEAD = 15
+JAW = 22
 HANDS = slice(25, 55)
 
 

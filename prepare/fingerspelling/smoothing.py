@@ -49,7 +49,8 @@ def reliability(hand: np.ndarray, found: np.ndarray) -> np.ndarray:
 def longest_run(flags: np.ndarray) -> tuple[int, int]:
     """The longest stretch ``[start, stop)`` of true ``flags`` [T]; the first of equals."""
     edges = np.flatnonzero(np.diff(np.r_[False, flags, False]))
-    starts, stops = edges[::2], edges[1::2]
+    starts = edges[::2]
+    stops = edges[1::2]
     if not len(starts):
         return 0, len(flags)
     longest = np.argmax(stops - starts)
@@ -77,5 +78,6 @@ def letter_frames(
     edges = np.r_[start, flips, stop]
     longest = np.argmax(np.diff(edges))
     if np.diff(edges)[longest] >= SHORTEST_CORE:
-        start, stop = int(edges[longest]), int(edges[longest + 1])
+        start = int(edges[longest])
+        stop = int(edges[longest + 1])
     return start, stop

@@ -22,7 +22,9 @@ from soke.parts import FRAME_SIZE, frame_slices
 
 #: Frames that a letter is held, and that a transition takes (both ends included); the frames
 #: between the resting arm and the first or last letter.
-HOLD, TRANSITION, EDGE = (10, 14), (4, 6), 8
+HOLD = (10, 14)
+TRANSITION = (4, 6)
+EDGE = 8
 #: No joint turns more degrees a frame than this, on average over a transition: motion slows down.
 FASTEST_TURN = 22.0
 #: Gaussian width in frames of the last pass over a whole clip.

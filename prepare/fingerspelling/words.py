@@ -38,7 +38,9 @@ def suitable_words(language: Language, lengths: tuple[int, int]) -> Iterator[Wor
     A word that is spelled like one before it, or that differs in case or in ß/ss alone, is left
     out, so that no two splits can share it.
     """
-    alphabet, known, rank = set(language.alphabet), set(), 0
+    alphabet = set(language.alphabet)
+    known = set()
+    rank = 0
     for listed in top_n_list(language.word_list, LIST_DEPTH):
         if listed in language.left_out or not language.is_word(listed):
             continue

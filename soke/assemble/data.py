@@ -155,7 +155,8 @@ def read_group(
     if isinstance(clips, Shard):
         return _with_squeezed(config, clips.group().with_text(pattern).first(first))
     if pattern is not None:
-        everything, clips = clips, [clip for clip in clips if pattern.search(clip.text)]
+        everything = clips
+        clips = [clip for clip in clips if pattern.search(clip.text)]
         dropped[OTHER_TEXT] += len(everything) - len(clips)
     clips = clips[:first]
     where = describe_sources(clips)
@@ -217,7 +218,8 @@ def pose_dataset(
     config: DictConfig, clips: Sequence[Clip], tokenizer: PartTokenizer, crop: int | None = None
 ) -> PoseDataset:
     """Clips normalised by the tokenizer's own statistics, with which it also gives poses back."""
-    mean, std = tokenizer.mean.cpu(), tokenizer.std.cpu()
+    mean = tokenizer.mean.cpu()
+    std = tokenizer.std.cpu()
     return PoseDataset(clips, length_limits(config), mean, std, crop, config.DATASET.CACHE)
 
 
@@ -247,7 +249,8 @@ def _warn_of_statistics(config: DictConfig, clips: Sequence[Clip]) -> None:
 
 def training_clips(config: DictConfig) -> tuple[Clips, Clips]:
     """The clips of training and of validation, reported to the run directory."""
-    train, val = read_clips(config, config.TRAIN.SPLIT), read_clips(config, config.EVAL.SPLIT)
+    train = read_clips(config, config.TRAIN.SPLIT)
+    val = read_clips(config, config.EVAL.SPLIT)
     report_data(run_directory(config), train, val)
     return train, val
 
@@ -281,7 +284,8 @@ def pose_data(config: DictConfig, tokenizer: PartTokenizer) -> SignDataModule:
     """Batches of motion for the tokenizer."""
     train, val = training_clips(config)
     _warn_of_statistics(config, train)
-    crop, lengths = config.TRAIN.CROP_FRAMES, train.lengths
+    crop = config.TRAIN.CROP_FRAMES
+    lengths = train.lengths
     if crop is not None and lengths is not None:
         lengths = lengths.clip(max=crop)
     datasets = pose_dataset(config, train, tokenizer, crop), pose_dataset(config, val, tokenizer)
@@ -319,14 +323,17 @@ def vocabulary(config: DictConfig) -> Vocabulary:
 
 def text_builder(config: DictConfig) -> PromptBuilder:
     """What makes batches for the text decoder: texts as they are, without retrieved signs."""
-    nothing, longest = KeywordSearch({}), config.model.generator.max_source
+    nothing = KeywordSearch({})
+    longest = config.model.generator.max_source
     return PromptBuilder(vocabulary(config), corpora(config), nothing, longest)
 
 
 def prompt_builder(config: DictConfig) -> PromptBuilder:
     """Vocabulary, dictionaries and templates; ``.vocabulary`` is what the generator needs."""
-    parts, chosen = part_table(config), corpora(config)
-    settings, checkpoint = config.RETRIEVAL, Path(config.TRAIN.PRETRAINED_VAE)
+    parts = part_table(config)
+    chosen = corpora(config)
+    settings = config.RETRIEVAL
+    checkpoint = Path(config.TRAIN.PRETRAINED_VAE)
     search = open_search(
         chosen.values(),
         corpus_table(config).values(),
@@ -353,7 +360,8 @@ def prompt_builder(config: DictConfig) -> PromptBuilder:
 
 
 def token_data(config: DictConfig, prompts: PromptBuilder) -> SignDataModule:
-    folder, parts = code_folder(config), part_table(config)
+    folder = code_folder(config)
+    parts = part_table(config)
     if not check_folder(folder, checksum(config.TRAIN.PRETRAINED_VAE), parts):
         log.warning("%s does not say which tokenizer its tokens come from", folder)
     cache = config.DATASET.CACHE

@@ -45,7 +45,8 @@ def check_dictionaries(config: DictConfig, replace: bool = False) -> list[Corpus
     if config.DEBUG:
         wanted = [corpus for corpus in wanted if not _is_real(corpus.dictionary)]
     if wanted and not replace:
-        code, parts = checksum(config.TRAIN.PRETRAINED_VAE), part_table(config)
+        code = checksum(config.TRAIN.PRETRAINED_VAE)
+        parts = part_table(config)
         for corpus in wanted:
             check_replaceable(corpus.dictionary, code, parts)
     return wanted
@@ -66,7 +67,8 @@ def write_dictionaries(
     Raises like `check_dictionaries`, before anything is read, and ``ValueError`` where a dictionary
     to be merged comes from another tokenizer.
     """
-    wanted, code = check_dictionaries(config, replace), checksum(config.TRAIN.PRETRAINED_VAE)
+    wanted = check_dictionaries(config, replace)
+    code = checksum(config.TRAIN.PRETRAINED_VAE)
     others = [_to_merge(path, code, tokenizer) for path in merge]
     body = cache(lambda: body_model(config).to(device))
     written = []
@@ -124,7 +126,8 @@ def _from_signs(
         pose_dataset(config, signs, tokenizer), config.TEST.BATCH_SIZE, config.TEST.NUM_WORKERS
     )
     recordings = [tokens for _, _, tokens in encode_batches(tokenizer, loader, device)]
-    entries, chosen = {}, {}
+    entries = {}
+    chosen = {}
     for word, places in _by_word([sign.text for sign in signs]).items():
         best = 0
         if len(places) > 1:

@@ -58,7 +58,8 @@ def _yaml(which: ScaleEmbedding) -> str:
 
 def clip_batches(config: DictConfig, prompts: PromptBuilder, count: int) -> DataLoader[TokenBatch]:
     """At most ``count`` validation clips, spread evenly over the split, and so over corpora."""
-    folder, parts = assemble.code_folder(config), assemble.part_table(config)
+    folder = assemble.code_folder(config)
+    parts = assemble.part_table(config)
     check_folder(folder, checksum(config.TRAIN.PRETRAINED_VAE), parts)
     clips = TokenDataset(assemble.read_clips(config, config.EVAL.SPLIT), folder, parts)
     count = min(count, len(clips))

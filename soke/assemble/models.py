@@ -73,7 +73,8 @@ def factories(config: DictConfig) -> dict[str, object]:
 
 def new_tokenizer(config: DictConfig) -> PartTokenizer:
     """The configured tokenizer with random weights and the statistics of the poses."""
-    h2s, node = config.DATASET.H2S, config.model.tokenizer
+    h2s = config.DATASET.H2S
+    node = config.model.tokenizer
     mean, std = load_statistics(h2s.MEAN_PATH, h2s.STD_PATH, h2s.STD_FLOOR)
     params = plain(node.params)
     return check_params(node.target, params)(part_table(config), mean=mean, std=std, **params)
@@ -119,7 +120,8 @@ def generator_module(
     """The generator; from ``checkpoint`` if given, else as the configuration says."""
     node = config.model.generator
     generator = new_generator(config, prompts.vocabulary)
-    tokenizer, code = trained_tokenizer(config), checksum(config.TRAIN.PRETRAINED_VAE)
+    tokenizer = trained_tokenizer(config)
+    code = checksum(config.TRAIN.PRETRAINED_VAE)
     if checkpoint is not None:
         check_tokenizer(checkpoint, code)
         load_weights(generator, checkpoint, "generator")
@@ -145,7 +147,8 @@ def new_text_decoder(config: DictConfig, words: Vocabulary) -> SignToText:
 
     Raises ``ValueError`` for int8 together with several beams.
     """
-    folder, node = config.model.generator, config.model.text_decoder
+    folder = config.model.generator
+    node = config.model.text_decoder
     if node.int8 and node.beams > 1:
         raise ValueError(
             "model.text_decoder.int8 follows one text at a time, not "
@@ -169,7 +172,8 @@ def text_module(
     Raises like `new_text_decoder`, and ``ValueError`` for a checkpoint that is not a text decoder,
     does not fit, or was trained on the tokens of another tokenizer than ``TRAIN.PRETRAINED_VAE``.
     """
-    folder, node = config.model.generator, config.model.text_decoder
+    folder = config.model.generator
+    node = config.model.text_decoder
     network = new_text_decoder(config, words)
     code = checksum(config.TRAIN.PRETRAINED_VAE)
     if checkpoint is not None:

@@ -201,13 +201,21 @@ def _moments(x: np.ndarray, y: np.ndarray, cross: np.ndarray) -> tuple:
     Both point sets are relative to their first points. Their centroids are then within the size
     of the set, so subtracting them later costs no accuracy, wherever the set is.
     """
-    ox, oy, oz = np.float64(x[0]), np.float64(x[1]), np.float64(x[2])
-    px, py, pz = np.float64(y[0]), np.float64(y[1]), np.float64(y[2])
+    ox = np.float64(x[0])
+    oy = np.float64(x[1])
+    oz = np.float64(x[2])
+    px = np.float64(y[0])
+    py = np.float64(y[1])
+    pz = np.float64(y[2])
     a = b = c = d = e = f = square = 0.0
     xx = xy = xz = yx = yy = yz = zx = zy = zz = 0.0
     for j in range(x.shape[0] // 3):
-        u, v, w = x[3 * j] - ox, x[3 * j + 1] - oy, x[3 * j + 2] - oz
-        p, q, r = y[3 * j] - px, y[3 * j + 1] - py, y[3 * j + 2] - pz
+        u = x[3 * j] - ox
+        v = x[3 * j + 1] - oy
+        w = x[3 * j + 2] - oz
+        p = y[3 * j] - px
+        q = y[3 * j + 1] - py
+        r = y[3 * j + 2] - pz
         a += u
         b += v
         c += w
@@ -279,14 +287,27 @@ def _mean_distance(
     x: np.ndarray, y: np.ndarray, origin: np.ndarray, m: np.ndarray, t: np.ndarray
 ) -> float:
     """Mean distance of m (x_j - origin) + t to y_j."""
-    a, b, c = np.float64(origin[0]), np.float64(origin[1]), np.float64(origin[2])
-    d, e, f = t[0], t[1], t[2]
-    m00, m01, m02, m10, m11, m12 = m[0, 0], m[0, 1], m[0, 2], m[1, 0], m[1, 1], m[1, 2]
-    m20, m21, m22 = m[2, 0], m[2, 1], m[2, 2]
+    a = np.float64(origin[0])
+    b = np.float64(origin[1])
+    c = np.float64(origin[2])
+    d = t[0]
+    e = t[1]
+    f = t[2]
+    m00 = m[0, 0]
+    m01 = m[0, 1]
+    m02 = m[0, 2]
+    m10 = m[1, 0]
+    m11 = m[1, 1]
+    m12 = m[1, 2]
+    m20 = m[2, 0]
+    m21 = m[2, 1]
+    m22 = m[2, 2]
     total = 0.0
     count = x.shape[0] // 3
     for j in range(count):
-        u, v, w = x[3 * j] - a, x[3 * j + 1] - b, x[3 * j + 2] - c
+        u = x[3 * j] - a
+        v = x[3 * j + 1] - b
+        w = x[3 * j + 2] - c
         p = m00 * u + m01 * v + m02 * w + (d - y[3 * j])
         q = m10 * u + m11 * v + m12 * w + (e - y[3 * j + 1])
         r = m20 * u + m21 * v + m22 * w + (f - y[3 * j + 2])
@@ -322,12 +343,25 @@ def _move_all(x: np.ndarray, y: np.ndarray, moved: np.ndarray) -> None:
 
 @njit(cache=True, fastmath=_FASTMATH, error_model="numpy")
 def _move(x: np.ndarray, m: np.ndarray, t: np.ndarray, moved: np.ndarray) -> None:
-    a, b, c = np.float64(x[0]), np.float64(x[1]), np.float64(x[2])
-    d, e, f = t[0], t[1], t[2]
-    m00, m01, m02, m10, m11, m12 = m[0, 0], m[0, 1], m[0, 2], m[1, 0], m[1, 1], m[1, 2]
-    m20, m21, m22 = m[2, 0], m[2, 1], m[2, 2]
+    a = np.float64(x[0])
+    b = np.float64(x[1])
+    c = np.float64(x[2])
+    d = t[0]
+    e = t[1]
+    f = t[2]
+    m00 = m[0, 0]
+    m01 = m[0, 1]
+    m02 = m[0, 2]
+    m10 = m[1, 0]
+    m11 = m[1, 1]
+    m12 = m[1, 2]
+    m20 = m[2, 0]
+    m21 = m[2, 1]
+    m22 = m[2, 2]
     for j in range(x.shape[0] // 3):
-        u, v, w = x[3 * j] - a, x[3 * j + 1] - b, x[3 * j + 2] - c
+        u = x[3 * j] - a
+        v = x[3 * j + 1] - b
+        w = x[3 * j + 2] - c
         moved[3 * j] = m00 * u + m01 * v + m02 * w + d
         moved[3 * j + 1] = m10 * u + m11 * v + m12 * w + e
         moved[3 * j + 2] = m20 * u + m21 * v + m22 * w + f

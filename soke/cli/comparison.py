@@ -65,7 +65,8 @@ def compare(a: Results, b: Results, metrics: Sequence[str] = (), every: bool = F
     systems, splits or body models.
     """
     _check(a, b)
-    known, others = a.scores(), b.scores()
+    known = a.scores()
+    others = b.scores()
     common = {name: score for name, score in known.items() if name in others}
     chosen = _chosen(common, metrics, every, a, b)
     rows = _common(a.rows(), b.rows(), f"{a.folder} and {b.folder}")
@@ -87,7 +88,8 @@ def _check(a: Results, b: Results) -> None:
                 f"{a.folder} and {b.folder} are of {what} ({a.about[key]!r} and {b.about[key]!r}) "
                 "and cannot be compared: run `python -m test` for both with the same one"
             )
-    ours, theirs = a.setting("METRIC"), b.setting("METRIC")
+    ours = a.setting("METRIC")
+    theirs = b.setting("METRIC")
     if ours != theirs:
         log.warning("the settings of METRIC differ: %s and %s", ours, theirs)
 

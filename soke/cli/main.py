@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from types import FrameType
 
 #: What shells report of a process that SIGTERM or Ctrl-C has ended.
-TERMINATED, INTERRUPTED = 128 + signal.SIGTERM, 128 + signal.SIGINT
+TERMINATED = 128 + signal.SIGTERM
+INTERRUPTED = 128 + signal.SIGINT
 
 
 def run_verb(main: Callable[[], None]) -> None:
@@ -53,7 +54,8 @@ class _Termination:
     """
 
     def __init__(self) -> None:
-        self.received, self._process = False, os.getpid()
+        self.received = False
+        self._process = os.getpid()
 
     def __enter__(self) -> None:
         # Python lets only the main thread set handlers.

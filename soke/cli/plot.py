@@ -97,7 +97,8 @@ def curves(scalars: Scalars) -> dict[str, list[Curve]]:
     for tag in sorted(names, key=lambda tag: tag.startswith(_RATE)):
         stem, _, part = names[tag].rpartition("_")
         if stem not in shared:
-            stem, part = names[tag], ""
+            stem = names[tag]
+            part = ""
         stage = tag.partition("/")[0] if names[tag] != tag else ""
         found.setdefault(stem, []).append(Curve(stage, part, *scalars[tag]))
     return found

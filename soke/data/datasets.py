@@ -66,8 +66,11 @@ class PoseDataset(Dataset[PoseSample]):
             raise ValueError(
                 f"TRAIN.CROP_FRAMES is {crop}; it must be a multiple of {limits.unit} frames"
             )
-        self.clips, self.limits, self.crop = clips, limits, crop
-        self.mean, self.std = mean, std
+        self.clips = clips
+        self.limits = limits
+        self.crop = crop
+        self.mean = mean
+        self.std = std
         self.cached: dict[int, Tensor] | None = {} if cache else None
 
     def __len__(self) -> int:
@@ -91,7 +94,8 @@ class PoseDataset(Dataset[PoseSample]):
         return self.motion(index) * self.std + self.mean
 
     def __getitem__(self, index: int) -> PoseSample:
-        clip, draws = self.clips[index], draws_of(index)
+        clip = self.clips[index]
+        draws = draws_of(index)
         motion = self._motion(index, clip)
         if self.crop is not None and len(motion) > self.crop:
             spare = len(motion) - self.crop
@@ -128,7 +132,9 @@ class TokenDataset(Dataset[TokenSample]):
         augment: bool = False,
         cache: bool = False,
     ) -> None:
-        self.clips, self.folder, self.parts = clips, Path(folder), parts
+        self.clips = clips
+        self.folder = Path(folder)
+        self.parts = parts
         self.augment = augment
         self.cached: dict[int, np.ndarray] | None = {} if cache else None
 

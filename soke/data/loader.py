@@ -51,11 +51,16 @@ class SignDataModule(L.LightningDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.train, self.val = train, val
-        self.collate_train, self.collate_val = collate_train, collate_val
-        self.batch_size, self.val_batch_size = batch_size, val_batch_size
-        self.num_workers, self.val_num_workers = num_workers, val_num_workers
-        self.lengths, self.seed = lengths, seed
+        self.train = train
+        self.val = val
+        self.collate_train = collate_train
+        self.collate_val = collate_val
+        self.batch_size = batch_size
+        self.val_batch_size = val_batch_size
+        self.num_workers = num_workers
+        self.val_num_workers = val_num_workers
+        self.lengths = lengths
+        self.seed = seed
         if lengths is not None:
             batches, chance = (
                 TrainingBatches(len(train), by, batch_size, seed).steps()[:, 0]

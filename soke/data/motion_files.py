@@ -62,7 +62,8 @@ def write_motion(
         raise ValueError(f"{path} should end in .npz")
     motion = torch.as_tensor(signed.motion, dtype=torch.float32)
     frames = features_to_frames(motion, torch.as_tensor(betas)).numpy()
-    at, zeros = frame_slices(), np.zeros((len(frames), 6), np.float32)
+    at = frame_slices()
+    zeros = np.zeros((len(frames), 6), np.float32)
     hands = [frames[:, at["smplx_lhand_pose"]], frames[:, at["smplx_rhand_pose"]]]
     poses = {
         "root_orient": frames[:, at["smplx_root_pose"]],

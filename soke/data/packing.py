@@ -106,7 +106,9 @@ def _resume(partial: Path, source: Source) -> dict[str, dict[str, object]]:
         rules_path.write_text(rules, encoding="utf-8")
     for name in (FRAMES, LINES):
         (partial / name).touch()
-    lines, end, size = {}, 0, 0
+    lines = {}
+    end = 0
+    size = 0
     with (partial / FRAMES).open("rb") as frames:
         for record, (_, stop) in _read_lines(partial):
             start, count = record["frames"]
@@ -150,7 +152,8 @@ def _append(
     The frames of a clip that only has another date than in ``done`` are not written again. Returns
     the stamps of those that cannot be read, by key.
     """
-    start, unreadable = (partial / FRAMES).stat().st_size // _FRAME_BYTES, {}
+    start = (partial / FRAMES).stat().st_size // _FRAME_BYTES
+    unreadable = {}
     odd = Oddities()
     rates: Counter[float] = Counter()
     title = f"packing {source.corpus} {source.split}"

@@ -59,9 +59,13 @@ class TrainingBatches(Sampler[list[int]]):
         if count < ranks:
             raise ValueError(f"{count} clips cannot be shared by {ranks} processes")
         assert lengths is None or len(lengths) == count
-        self.count, self.lengths, self.seed = count, lengths, seed
+        self.count = count
+        self.lengths = lengths
+        self.seed = seed
         self.batch_size = min(batch_size, count // ranks)
-        self.ranks, self.rank, self.epoch = ranks, rank, 0
+        self.ranks = ranks
+        self.rank = rank
+        self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch

@@ -108,7 +108,8 @@ class Reading:
 
 class _Readings(Dataset[Reading]):
     def __init__(self, clips: Sequence[Clip], keep: bool) -> None:
-        self.clips, self.keep = clips, keep
+        self.clips = clips
+        self.keep = keep
 
     def __len__(self) -> int:
         return len(self.clips)

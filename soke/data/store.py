@@ -37,7 +37,10 @@ from soke.parts import FRAME_SIZE
 from soke.retrieval.words import clean
 
 VERSION = 1
-FRAMES, LINES, INDEX, MANIFEST = "frames.f32", "clips.jsonl", "index.npy", "manifest.json"
+FRAMES = "frames.f32"
+LINES = "clips.jsonl"
+INDEX = "index.npy"
+MANIFEST = "manifest.json"
 
 
 def shard_folder(store: str | Path, corpus: str, split: str) -> Path:
@@ -100,7 +103,8 @@ class Shard(Sequence[Clip]):
         self.folder = Path(folder)
         try:
             content = (self.folder / MANIFEST).read_bytes()
-            self.manifest, self.packing = json.loads(content), hashlib.sha256(content).hexdigest()
+            self.manifest = json.loads(content)
+            self.packing = hashlib.sha256(content).hexdigest()
             if self.manifest["version"] == VERSION and not self._is_whole():
                 raise ValueError("its files have other sizes")
         except (OSError, ValueError, KeyError, IndexError, TypeError) as error:

@@ -47,7 +47,8 @@ def check_folder(folder: str | Path, tokenizer: str, parts: PartTable) -> bool:
         return False
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
-        other, rows = manifest["tokenizer"], manifest.get("parts")
+        other = manifest["tokenizer"]
+        rows = manifest.get("parts")
         same_parts = rows is None or PartTable.from_rows(rows).same_codes(parts)
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} cannot be understood: {error}") from None
@@ -149,7 +150,8 @@ def count_codes(paths: Iterable[Path], parts: PartTable) -> list[CodeUsage]:
 
     The list is empty where there are no files, or no steps in them. Raises like `read_tokens`.
     """
-    counts, clips = [np.zeros(part.codebook_size, np.int64) for part in parts], 0
+    counts = [np.zeros(part.codebook_size, np.int64) for part in parts]
+    clips = 0
     for path in paths:
         for total, codes in zip(counts, read_tokens(path, parts).T):
             total += np.bincount(codes, minlength=len(total))

@@ -60,7 +60,9 @@ class Generator(nn.Module, ABC):
             raise ValueError(f"label_smoothing must be at least 0 and below 1: {label_smoothing}")
         self.label_smoothing = label_smoothing
         config = MBartConfig.from_dict({**config.to_dict(), "vocab_size": vocabulary.size})
-        config.pad_token_id, config.eos_token_id, config.bos_token_id = PAD, EOS, 0
+        config.pad_token_id = PAD
+        config.eos_token_id = EOS
+        config.bos_token_id = 0
         self.backbone = MBartModel(config)
         # One table: encoder and decoder are fed embeddings, so they need none of their own.
         self.backbone.encoder.embed_tokens = None
@@ -216,12 +218,15 @@ class Generator(nn.Module, ABC):
 
         Both are means over the real steps of the batch.
         """
-        losses, accuracies = [], []
+        losses = []
+        accuracies = []
         for states, target, head in zip(self.states(batch), self.targets(batch), self.heads()):
             if states.device.type == "cpu":  # elsewhere the count of real steps is waited for
                 real = target != IGNORE
-                states, target = states[real], target[real]
-            logits, target = F.linear(states, *head).flatten(0, -2), target.flatten()
+                states = states[real]
+                target = target[real]
+            logits = F.linear(states, *head).flatten(0, -2)
+            target = target.flatten()
             losses.append(
                 F.cross_entropy(
                     logits, target, ignore_index=IGNORE, label_smoothing=self.label_smoothing

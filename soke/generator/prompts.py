@@ -21,7 +21,8 @@ _ENDING = 2
 #: Why a sign was left out of the prompt.
 NO_ROOM = "no room in the prompt"
 #: What can be hidden in training.
-TEXT, SIGNS = "text", "signs"
+TEXT = "text"
+SIGNS = "signs"
 #: What a prompt template writes where the text goes.
 TEXT_SLOT = "<Caption_Placeholder>"
 #: What it writes where the clip's gloss goes, if it has one.
@@ -78,9 +79,14 @@ class PromptBuilder:
             raise ValueError(f"TRAIN.SWAP_CODES is {swap_codes}; it is a share, from 0 to 1")
         if hide_text and vocabulary.mask_row is None:
             raise ValueError("TRAIN.HIDE_TEXT needs a vocabulary with <mask>; this one has none")
-        self.hide_text, self.hide_signs, self.swap_codes = hide_text, hide_signs, swap_codes
-        self.vocabulary, self.corpora, self.search = vocabulary, corpora, search
-        self.max_length, self.templates = max_length, tuple(templates)
+        self.hide_text = hide_text
+        self.hide_signs = hide_signs
+        self.swap_codes = swap_codes
+        self.vocabulary = vocabulary
+        self.corpora = corpora
+        self.search = search
+        self.max_length = max_length
+        self.templates = tuple(templates)
         self._cut_is_known = False
 
     def source(self, sample: TokenSample) -> tuple[list[int], Retrieval]:
@@ -130,7 +136,8 @@ class PromptBuilder:
         self, sample: TokenSample, retrieval: Retrieval
     ) -> tuple[Retrieval, np.ndarray | None]:
         """The retrieval and the motion's tokens, in some samples with codes that changed places."""
-        tokens, keywords = sample.tokens, retrieval.keywords
+        tokens = sample.tokens
+        keywords = retrieval.keywords
         if not sample.draw or not self.swap_codes or tokens is None or not keywords:
             return retrieval, tokens
         draws = np.random.default_rng(int(sample.draw * 2**53))

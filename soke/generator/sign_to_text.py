@@ -45,7 +45,8 @@ class SignToText(Generator):
 
     def sign_rows(self, batch: TokenBatch) -> tuple[Tensor, Tensor]:
         """What the encoder reads: rows [B, S + 2, P], and which steps are real [B, S + 2]."""
-        motion, lengths = self.vocabulary.motion_rows(batch.tokens), batch.token_mask.sum(dim=1)
+        motion = self.vocabulary.motion_rows(batch.tokens)
+        lengths = batch.token_mask.sum(dim=1)
         first = batch.sign_language[:, None].expand(-1, motion.shape[2])
         rows = framed(motion, lengths, first)
         return rows, lengths_to_mask(lengths + 2, rows.shape[1])

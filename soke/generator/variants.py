@@ -102,7 +102,8 @@ class FlattenGenerator(Generator):
         return [states[:, 0, p :: self.passes] for p in range(self.passes)]
 
     def targets(self, batch: TokenBatch) -> list[Tensor]:
-        parts, lengths = self.vocabulary.parts, _lengths(batch) * self.passes
+        parts = self.vocabulary.parts
+        lengths = _lengths(batch) * self.passes
         # In each head the shared rows lie behind its codes.
         codes = torch.tensor([part.codebook_size for part in parts], device=lengths.device)
         turns = torch.arange(batch.tokens.shape[1] * self.passes + 2, device=lengths.device)
@@ -163,7 +164,8 @@ def _shared_index(vocabulary: Vocabulary, rows: Tensor) -> Tensor:
 
 def _part_targets(vocabulary: Vocabulary, batch: TokenBatch, languages: Tensor) -> list[Tensor]:
     """Targets of heads that speak at every step; ``languages`` [B, P] close the sequences."""
-    lengths, targets = _lengths(batch), []
+    lengths = _lengths(batch)
+    targets = []
     for p, part in enumerate(vocabulary.parts):
         behind = lengths.new_full((batch.tokens.shape[1] + 2,), part.codebook_size)
         language = _shared_index(vocabulary, languages[:, p])

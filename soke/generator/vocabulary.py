@@ -196,7 +196,8 @@ class _CutPieces:
     """Writes pieces that were cut away with those that were kept; each once, then by table."""
 
     def __init__(self, pieces: TextPieces, kept: Mapping[int, str]) -> None:
-        self._pieces, self._written = pieces, kept
+        self._pieces = pieces
+        self._written = kept
         self._known = {UNK: [UNK]}
         self._kept: dict[str, int] | None = None  # only needed for texts that nobody trimmed for
 

@@ -24,7 +24,8 @@ class CorpusMean(torchmetrics.Metric):
 
     def __init__(self, corpora: Sequence[str], names: Sequence[str]) -> None:
         super().__init__()
-        self.corpora, self.names = list(corpora), list(names)
+        self.corpora = list(corpora)
+        self.names = list(names)
         sums = torch.zeros(len(self.corpora), len(self.names), dtype=torch.float64)
         self.add_state("sums", sums, dist_reduce_fx="sum")
         weights = torch.zeros(len(self.corpora), dtype=torch.float64)

@@ -69,8 +69,10 @@ def _cost_row(
     row: np.ndarray,
 ) -> None:
     """Row ``i`` of `similarity_cost`."""
-    first, last = columns[0], columns[1]
-    others, wanted = last - first, points.shape[0]
+    first = columns[0]
+    last = columns[1]
+    others = last - first
+    wanted = points.shape[0]
     if others < reference.shape[2]:  # loops over contiguous arrays from 0 on are vectorised
         reference = reference[:, :, first:last].copy()
     s = np.zeros((9, others))  # s[3a + b] = sum of x_a y_b, to turn x onto y
@@ -85,13 +87,16 @@ def _cost_row(
     total = np.zeros(others)
     for k in range(wanted):
         n = points[k]
-        x, y, z = generated[0, n, i], generated[1, n, i], generated[2, n, i]
+        x = generated[0, n, i]
+        y = generated[1, n, i]
+        z = generated[2, n, i]
         for j in range(others):
             u = r[0, j] * x + r[1, j] * y + r[2, j] * z - reference[0, n, j]
             v = r[3, j] * x + r[4, j] * y + r[5, j] * z - reference[1, n, j]
             w = r[6, j] * x + r[7, j] * y + r[8, j] * z - reference[2, n, j]
             total[j] += math.sqrt(u * u + v * v + w * w)
-    size, row = size[first:last], row[first:last]
+    size = size[first:last]
+    row = row[first:last]
     for j in range(others):
         row[j] = size[j] * total[j] / wanted
 
@@ -103,10 +108,20 @@ def _best_rotations(s: np.ndarray) -> np.ndarray:
     For unit frames the best scale is lambda itself (Horn, section 2.E, the asymmetric case).
     """
     count = s.shape[1]
-    c2, c1, c0, roots = np.empty(count), np.empty(count), np.empty(count), np.empty(count)
+    c2 = np.empty(count)
+    c1 = np.empty(count)
+    c0 = np.empty(count)
+    roots = np.empty(count)
     for j in range(count):
-        xx, xy, xz, yx, yy = s[0, j], s[1, j], s[2, j], s[3, j], s[4, j]
-        yz, zx, zy, zz = s[5, j], s[6, j], s[7, j], s[8, j]
+        xx = s[0, j]
+        xy = s[1, j]
+        xz = s[2, j]
+        yx = s[3, j]
+        yy = s[4, j]
+        yz = s[5, j]
+        zx = s[6, j]
+        zy = s[7, j]
+        zz = s[8, j]
         squares = xx * xx + xy * xy + xz * xz + yx * yx + yy * yy + yz * yz
         squares += zx * zx + zy * zy + zz * zz
         det = xx * (yy * zz - yz * zy) - xy * (yx * zz - yz * zx) + xz * (yx * zy - yy * zx)
@@ -161,8 +176,15 @@ def _largest_roots(c2: np.ndarray, c1: np.ndarray, c0: np.ndarray, roots: np.nda
 @njit(cache=True, fastmath=_FASTMATH, error_model="numpy")
 def _horn_matrix(s: np.ndarray, j: int) -> tuple:
     """Horn's K of the correlation ``s[:, j]``."""
-    xx, xy, xz, yx, yy = s[0, j], s[1, j], s[2, j], s[3, j], s[4, j]
-    yz, zx, zy, zz = s[5, j], s[6, j], s[7, j], s[8, j]
+    xx = s[0, j]
+    xy = s[1, j]
+    xz = s[2, j]
+    yx = s[3, j]
+    yy = s[4, j]
+    yz = s[5, j]
+    zx = s[6, j]
+    zy = s[7, j]
+    zz = s[8, j]
     return (
         xx + yy + zz,
         yz - zy,
@@ -181,10 +203,17 @@ def _horn_matrix(s: np.ndarray, j: int) -> tuple:
 def _adjugate(upper: tuple) -> tuple:
     """Adjugate of a symmetric 4x4 matrix, from the 2x2 minors of its upper and lower two rows."""
     a00, a01, a02, a03, a11, a12, a13, a22, a23, a33 = upper
-    s0, s1, s2 = a00 * a11 - a01 * a01, a00 * a12 - a01 * a02, a00 * a13 - a01 * a03
-    s3, s4, s5 = a01 * a12 - a11 * a02, a01 * a13 - a11 * a03, a02 * a13 - a12 * a03
-    c5, c4, c3 = a22 * a33 - a23 * a23, a12 * a33 - a13 * a23, a12 * a23 - a13 * a22
-    c2, c1 = a02 * a33 - a03 * a23, a02 * a23 - a03 * a22
+    s0 = a00 * a11 - a01 * a01
+    s1 = a00 * a12 - a01 * a02
+    s2 = a00 * a13 - a01 * a03
+    s3 = a01 * a12 - a11 * a02
+    s4 = a01 * a13 - a11 * a03
+    s5 = a02 * a13 - a12 * a03
+    c5 = a22 * a33 - a23 * a23
+    c4 = a12 * a33 - a13 * a23
+    c3 = a12 * a23 - a13 * a22
+    c2 = a02 * a33 - a03 * a23
+    c1 = a02 * a23 - a03 * a22
     return (
         a11 * c5 - a12 * c4 + a13 * c3,
         a02 * c4 - a01 * c5 - a03 * c3,
@@ -221,7 +250,8 @@ def _jacobi(upper: tuple) -> tuple:
     Cyclic Jacobi rotations (Golub and Van Loan, Matrix Computations, section 8.5), exact to
     rounding whatever the spacing of the eigenvalues.
     """
-    k, vectors = np.zeros((4, 4)), np.eye(4)
+    k = np.zeros((4, 4))
+    vectors = np.eye(4)
     k[0, 0], k[0, 1], k[0, 2], k[0, 3], k[1, 1], k[1, 2], k[1, 3], k[2, 2], k[2, 3], k[3, 3] = upper
     k += np.triu(k, 1).T
     negligible = 1e-17 * np.abs(k).max()
@@ -241,7 +271,8 @@ def _jacobi(upper: tuple) -> tuple:
                 for i in range(4):
                     k[p, i], k[q, i] = c * k[p, i] - s * k[q, i], s * k[p, i] + c * k[q, i]
                 for i in range(4):
-                    a, b = vectors[i, p], vectors[i, q]
+                    a = vectors[i, p]
+                    b = vectors[i, q]
                     vectors[i, p], vectors[i, q] = c * a - s * b, s * a + c * b
         if not rotated:
             break
@@ -249,5 +280,8 @@ def _jacobi(upper: tuple) -> tuple:
     for i in range(4):
         if k[i, i] > k[best, best]:
             best = i
-    a, b, c, d = vectors[0, best], vectors[1, best], vectors[2, best], vectors[3, best]
+    a = vectors[0, best]
+    b = vectors[1, best]
+    c = vectors[2, best]
+    d = vectors[3, best]
     return k[best, best], (a * a, a * b, a * c, a * d, b * b, b * c, b * d, c * c, c * d, d * d)

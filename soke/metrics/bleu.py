@@ -53,8 +53,10 @@ class BleuOfSums:
     order: int = ORDER
 
     def __call__(self, sums: np.ndarray, clips: np.ndarray) -> np.ndarray:
-        matches, ngrams = sums[..., : self.order], sums[..., self.order : -1]
-        generated, reference = ngrams[..., 0], sums[..., -1]
+        matches = sums[..., : self.order]
+        ngrams = sums[..., self.order : -1]
+        generated = ngrams[..., 0]
+        reference = sums[..., -1]
         with np.errstate(divide="ignore", invalid="ignore"):
             halvings = np.cumsum(matches == 0, axis=-1)
             assumed = np.where(matches == 0, 0.5**halvings, matches)

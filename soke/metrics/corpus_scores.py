@@ -24,7 +24,8 @@ class CorpusScores(CorpusMean):
         self.scores = list(scores)
 
     def _means(self, sums: Tensor, weight: Tensor) -> dict[str, float]:
-        row, clips = dict(zip(self.names, sums.tolist())), np.float64(float(weight))
+        row = dict(zip(self.names, sums.tolist()))
+        clips = np.float64(float(weight))
         return {
             score.name: float(score.of_sums(np.array([row[c] for c in score.columns]), clips))
             for score in self.scores

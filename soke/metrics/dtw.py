@@ -161,7 +161,8 @@ def dtw_jpe_matrix(
     x, y = _rooted_pair(np.concatenate(queries), np.concatenate(references), points, root)
     x_offsets = np.cumsum([0, *(len(clip) for clip in queries)])
     y_offsets = np.cumsum([0, *(len(clip) for clip in references)])
-    work, share = x[0].size * y.shape[2], window_share(window)
+    work = x[0].size * y.shape[2]
+    share = window_share(window)
     return run(warping.walk_all_pairs, work, x, x_offsets, y, y_offsets, share)
 
 
@@ -244,6 +245,7 @@ def _rooted_pair(
     count = x.shape[1]
     if not isinstance(root, int | np.integer) or not 0 <= root < count:
         raise ValueError(f"root: point indices run from 0 to {count - 1}, got {root!r}")
-    points, dtype = point_indices(points, count), np.result_type(x, y)
+    points = point_indices(points, count)
+    dtype = np.result_type(x, y)
     x, y = (plain(clip.astype(dtype, copy=False)) for clip in (x, y))
     return warping.rooted(x, points, root), warping.rooted(y, points, root)

@@ -55,10 +55,12 @@ def generation_errors(
     """
     errors: Errors = {}
     for points in POINT_SETS.values():
-        name, scored = points.name, points.scored
+        name = points.name
+        scored = points.scored
         moved: Warping = _score(warp_jpe, generated, reference, name, points=scored, window=window)
         if points.joints:
-            name, scored = ALL_JOINTS, points.joints
+            name = ALL_JOINTS
+            scored = points.joints
         aligned: Warping = _score(
             warp_pa_jpe, generated, reference, name, points=scored, window=window, alone=alone
         )

@@ -75,7 +75,8 @@ class MeanPointError(CorpusMean):
         aligned: bool = False,
     ) -> None:
         super().__init__(corpora, [name])
-        self.name, self.aligned = name, aligned
+        self.name = name
+        self.aligned = aligned
         self.sets = nn.ModuleList(sets)
 
     def update(self, generated: BodyOutput, reference: BodyOutput, corpus: str) -> None:

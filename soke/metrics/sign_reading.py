@@ -151,12 +151,15 @@ def _best_path(cost: np.ndarray, filler_cost: float, entry_penalty: float) -> np
         filler = gate + filler_cost
         for sign in range(signs):
             for n in range(length - 1, -1, -1):  # downwards: n - 1 and n - 2 are still old
-                best, move = score[sign, n], 0
+                best = score[sign, n]
+                move = 0
                 for step in range(1, min(n, 2) + 1):
                     if score[sign, n - step] < best:
-                        best, move = score[sign, n - step], step
+                        best = score[sign, n - step]
+                        move = step
                 if n == 0 and gate + entry_penalty < best:
-                    best, move = gate + entry_penalty, _ENTERED
+                    best = gate + entry_penalty
+                    move = _ENTERED
                 score[sign, n] = best + cost[t, sign, n]
                 moved[t, sign, n] = move
         gate = filler
@@ -164,7 +167,8 @@ def _best_path(cost: np.ndarray, filler_cost: float, entry_penalty: float) -> np
             if score[sign, length - 1] < gate:
                 gate, origin[t + 1] = score[sign, length - 1], sign
     found = np.empty(frames, np.int64)
-    count, t = 0, frames
+    count = 0
+    t = frames
     while t > 0:
         sign = origin[t]
         t -= 1

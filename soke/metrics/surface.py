@@ -15,7 +15,8 @@ from soke.unpickling import safe_load_pickle
 
 _REMEDY = "Download it from https://smpl-x.is.tue.mpg.de and put it beside the model"
 #: SMPL-X joints that roots lie on.
-_PELVIS, _NECK = 0, 12
+_PELVIS = 0
+_NECK = 12
 #: Key in ``MANO_SMPLX_vertex_ids.pkl`` and SMPL-X wrist of the point sets that are hands.
 _HANDS = {"lhand": ("left_hand", 20), "rhand": ("right_hand", 21)}
 
@@ -65,7 +66,8 @@ def score_points(body: BodyModel) -> dict[str, tuple[SurfacePoints, ...]]:
         soke.files.MissingAssetError: one of these files is not there.
         ValueError: one of them does not fit the body model.
     """
-    folder, count = body.path.parent, len(body.template)
+    folder = body.path.parent
+    count = len(body.template)
     path = require(folder / "SMPL-X__FLAME_vertex_ids.npy", "The face's vertices", _REMEDY)
     face = _vertex_ids(np.load(path, allow_pickle=False), path, count)
     scores = {

@@ -22,9 +22,12 @@ from soke.metrics.scores import Score, mean_score, ratio_score
 #: sacrebleu's tokenization of languages that write no blanks between words: single characters.
 TOKENIZATION = {"zh": "zh", "ja": "char", "th": "char"}
 #: chrF2: n-grams of up to six characters, recall counts beta squared times as much.
-CHRF_ORDER, CHRF_BETA = 6, 2
+CHRF_ORDER = 6
+CHRF_BETA = 2
 
-_BLEU, _CHRF, _ROUGE = "text_bleu", "text_chrf", "text_rouge_l"
+_BLEU = "text_bleu"
+_CHRF = "text_chrf"
+_ROUGE = "text_rouge_l"
 _CHRF_COLUMNS = tuple(
     f"{_CHRF}_{count}_{n}"
     for n in range(1, CHRF_ORDER + 1)

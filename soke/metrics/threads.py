@@ -23,7 +23,8 @@ def threads_worth(work: int) -> int:
 
 def run(kernel: Callable[..., np.ndarray], work: int, *arguments: np.ndarray | float) -> np.ndarray:
     """Call a parallel kernel on as many threads as ``work`` distances are worth."""
-    allowed, threads = torch.get_num_threads(), get_num_threads()
+    allowed = torch.get_num_threads()
+    threads = get_num_threads()
     set_num_threads(threads_worth(work))
     try:
         return kernel(*arguments)

@@ -37,7 +37,8 @@ def band(frames: int, others: int, window: float) -> np.ndarray:
     columns[:, 0], columns[:, 1] = 0, others
     if window >= 1.0 or frames == 1 or others == 1:
         return columns
-    down, across = frames - 1, others - 1
+    down = frames - 1
+    across = others - 1
     # |i across - j down| <= reach, in whole numbers; the tiny factor makes up for rounding
     reach = math.floor(max(window * down * across * (1 + 1e-9), max(down, across) / 2))
     for i in range(frames):
@@ -56,7 +57,8 @@ def walk(cost: np.ndarray, columns: np.ndarray, counted: bool) -> tuple:
     frames, others = cost.shape
     block, total, steps = _new_state(others, cost.dtype.type(0))
     for top in range(-(-frames % _ROWS), frames, _ROWS):
-        first, last = columns[max(top, 0), 0], columns[top + _ROWS - 1, 1]
+        first = columns[max(top, 0), 0]
+        last = columns[top + _ROWS - 1, 1]
         for k in range(_ROWS):
             i = top + k
             _clear(block[k], first, last, i < 0)
@@ -92,10 +94,12 @@ def walk_all_pairs(
 
     Clip q lies in frames ``offsets[q]`` to ``offsets[q + 1]`` of ``x`` (``y``) ``[3, J, T]``.
     """
-    queries, references = len(x_offsets) - 1, len(y_offsets) - 1
+    queries = len(x_offsets) - 1
+    references = len(y_offsets) - 1
     scores = np.empty((queries, references))
     for pair in prange(queries * references):
-        q, r = pair // references, pair % references
+        q = pair // references
+        r = pair % references
         reference = y[:, :, y_offsets[r] : y_offsets[r + 1]].copy()  # contiguous, to vectorise
         frames = x_offsets[q + 1] - x_offsets[q]
         scores[q, r] = _walk_points(x, x_offsets[q], frames, reference, window, False)[0]
@@ -120,7 +124,8 @@ def _walk_points(
     columns = band(frames, others, window)
     block, total, steps = _new_state(others, x.dtype.type(0))
     for top in range(-(-frames % _ROWS), frames, _ROWS):
-        first, last = columns[max(top, 0), 0], columns[top + _ROWS - 1, 1]
+        first = columns[max(top, 0), 0]
+        last = columns[top + _ROWS - 1, 1]
         for k in range(_ROWS):
             i = top + k
             _clear(block[k], first, last, i < 0)
@@ -136,10 +141,16 @@ def _cost_row(x: np.ndarray, i: int, y: np.ndarray, row: np.ndarray, first: int,
     row = row[first:last]  # loops from 0 over slices: others are not vectorised
     row[:] = 0.0
     for n in range(x.shape[1]):
-        a, b, c = x[0, n, i], x[1, n, i], x[2, n, i]
-        p, q, r = y[0, n][first:last], y[1, n][first:last], y[2, n][first:last]
+        a = x[0, n, i]
+        b = x[1, n, i]
+        c = x[2, n, i]
+        p = y[0, n][first:last]
+        q = y[1, n][first:last]
+        r = y[2, n][first:last]
         for j in range(row.shape[0]):
-            u, v, w = a - p[j], b - q[j], c - r[j]
+            u = a - p[j]
+            v = b - q[j]
+            w = c - r[j]
             row[j] += math.sqrt(u * u + v * v + w * w)
     inverse = x.dtype.type(1.0 / x.shape[1])
     for j in range(row.shape[0]):
@@ -189,8 +200,10 @@ def _advance(
         for k in range(max(0, virtual), _ROWS):
             _count_row(block[k], total, steps, first, last)
         return
-    row_a, row_b = block[0][first + 3 :], block[1][first + 2 :]
-    row_c, row_d = block[2][first + 1 :], block[3][first:]
+    row_a = block[0][first + 3 :]
+    row_b = block[1][first + 2 :]
+    row_c = block[2][first + 1 :]
+    row_d = block[3][first:]
     above, below = total[first + 3 :], total[first:]  # the same array, three columns apart
     diagonal = total[first + 2]
     old_a = old_b = old_c = a = b = c = d = np.inf  # last but one and last cells of the rows
@@ -220,12 +233,18 @@ def _count_row(
     diagonal = left = np.inf
     diagonal_steps = left_steps = 0
     for j in range(first + _EDGE - 1, last + _EDGE):
-        up, up_steps = total[j], steps[j]
-        best, count = diagonal, diagonal_steps
+        up = total[j]
+        up_steps = steps[j]
+        best = diagonal
+        count = diagonal_steps
         if up < best or (up == best and up_steps < count):
-            best, count = up, up_steps
+            best = up
+            count = up_steps
         if left < best or (left == best and left_steps < count):
-            best, count = left, left_steps
-        left, left_steps = row[j] + best, count + 1
+            best = left
+            count = left_steps
+        left = row[j] + best
+        left_steps = count + 1
         total[j], steps[j] = left, left_steps
-        diagonal, diagonal_steps = up, up_steps
+        diagonal = up
+        diagonal_steps = up_steps

@@ -25,7 +25,8 @@ class Layout:
 
     def __init__(self, mask: Tensor) -> None:
         """``mask`` is boolean, True on a clip's real steps, [B, S]."""
-        self.mask, self.order = mask, None
+        self.mask = mask
+        self.order = None
         self.steps = None if mask.all() else mask
         if self.steps is not None:
             lengths = mask.sum(dim=1)

@@ -90,7 +90,8 @@ class _Taps(Function):
         rows = _time_first(x)
         matrices = weight.permute(2, 0, 1).contiguous()  # [K, O, C]
         ctx.save_for_backward(rows, matrices)
-        ctx.offsets, ctx.shape = offsets, x.shape
+        ctx.offsets = offsets
+        ctx.shape = x.shape
         y, sums = _new(x, len(weight))
         here = offsets.index(0)
         torch.addmm(bias, rows, matrices[here].T, out=sums)
@@ -103,7 +104,9 @@ class _Taps(Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor, None]:
         rows, matrices = ctx.saved_tensors
-        of_weight, of_x, here = torch.empty_like(matrices), None, ctx.offsets.index(0)
+        of_weight = torch.empty_like(matrices)
+        of_x = None
+        here = ctx.offsets.index(0)
         if ctx.needs_input_grad[0]:
             of_x, sums = _new(gradient, rows.shape[1])
         gradient = _time_first(gradient)

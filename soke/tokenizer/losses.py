@@ -22,7 +22,8 @@ def reconstruction_loss(
     if kind not in _LOSSES:
         raise ValueError(f"LOSS.ABLATION.RECONS_LOSS is {kind!r}; choose one of {sorted(_LOSSES)}")
     if not mask.all():
-        predicted, target = predicted[mask], target[mask]
+        predicted = predicted[mask]
+        target = target[mask]
     frames = predicted.numel() // predicted.shape[-1]
     share = batch_share(frames, mask.device) if across_ranks else local_share(frames)
     total = _LOSSES[kind](predicted.float(), target.float(), reduction="sum")

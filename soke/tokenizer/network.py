@@ -85,7 +85,8 @@ class Encoder(nn.Module):
 
     def forward(self, motion: Tensor, mask: Tensor | None) -> Tensor:
         """``mask`` is boolean [B, T]; T and every clip's length are multiples of four."""
-        motion, steps = motion.transpose(1, 2), None
+        motion = motion.transpose(1, 2)
+        steps = None
         if mask is not None:
             mask = mask[:, None]  # [B, 1, T]
             motion = motion.masked_fill(~mask, 0)  # padding may hold anything, even NaN
@@ -124,7 +125,8 @@ class Decoder(nn.Module):
         for stack, up, reach in zip(self.stacks, self.up, (REACH_OF_STACK // 2 + 1, 1)):
             x = stack(x, mask)
             narrowed.append(Gaps(mask, reach))
-            x, mask = narrowed[-1].narrow(x), narrowed[-1].narrow(mask)
+            x = narrowed[-1].narrow(x)
+            mask = narrowed[-1].narrow(mask)
             x = up(x, mask)
             mask = None if mask is None else mask.repeat_interleave(2, dim=-1)
         x = F.relu(self.middle(x, mask), inplace=True)
@@ -144,13 +146,15 @@ class Gaps:
 
     def __init__(self, mask: Tensor | None, reach: int) -> None:
         """``mask`` [B, 1, T] is 1 on real steps. ``reach`` steps behind a clip are kept."""
-        self.kept, self.size = None, 0
+        self.kept = None
+        self.size = 0
         if mask is None or len(mask) > 1:
             return
         near = F.max_pool1d(F.pad(mask, (reach, 0)), reach + 1, stride=1)
         kept = near[0, 0].nonzero()[:, 0]
         if len(kept) < mask.shape[-1]:
-            self.kept, self.size = kept, mask.shape[-1]
+            self.kept = kept
+            self.size = mask.shape[-1]
 
     def narrow(self, x: Tensor | None, rate: int = 1) -> Tensor | None:
         """What is kept of ``x`` [B, C, rate * T]."""

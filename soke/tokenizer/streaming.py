@@ -108,10 +108,12 @@ class StreamingDecoder:
         """The next ``count`` tokens as frames; then forget the tokens that no other frame feels."""
         if count <= 0:
             return self._join([])
-        start, stop = self._given, self._given + count
+        start = self._given
+        stop = self._given + count
         (motion,) = self._tokenizer.decode_to_motion([self._window])
         old = max(stop - self.context, 0)
-        self._window, self._given = self._window[old:].clone(), stop - old
+        self._window = self._window[old:].clone()
+        self._given = stop - old
         return motion[start * FRAMES_PER_TOKEN : stop * FRAMES_PER_TOKEN].clone()
 
     def _join(self, pieces: list[Tensor]) -> Tensor:

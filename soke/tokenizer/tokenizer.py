@@ -30,7 +30,8 @@ class VQVAE(nn.Module):
 
     def encode(self, piece: Tensor, layout: Layout) -> Tensor:
         """Tokens ``[R, N]`` of one part's features ``[R, 4 N, F]``, PADDING beyond a clip's end."""
-        vectors, steps = self.encoder(piece, layout.frames), layout.steps
+        vectors = self.encoder(piece, layout.frames)
+        steps = layout.steps
         if steps is None:
             return self.quantizer.nearest(vectors)
         tokens = torch.full_like(steps, PADDING, dtype=torch.int64)
@@ -63,7 +64,8 @@ class PartTokenizer(nn.Module):
     ) -> None:
         super().__init__()
         self.parts = parts
-        given, chosen = _levels_by_part(levels, parts), {}
+        given = _levels_by_part(levels, parts)
+        chosen = {}
         self.networks = nn.ModuleList()
         for part in parts:
             try:
@@ -112,7 +114,9 @@ class PartTokenizer(nn.Module):
         self._check_motion(motion, mask.sum(dim=1))
         steps = mask[:, ::FRAMES_PER_TOKEN]
         share = batch_share(int(steps.sum()), motion.device) if self.training else None
-        layout, pieces, quantized = Layout(steps), [], []
+        layout = Layout(steps)
+        pieces = []
+        quantized = []
         for network, piece in zip(self.networks, self.parts.split(layout.arrange(motion))):
             vectors = network.encoder(piece, layout.frames)
             quantized.append(network.quantizer(vectors, layout.steps, share))
@@ -211,7 +215,8 @@ class PartTokenizer(nn.Module):
     def _check_tokens(self, tokens: Tensor) -> None:
         if not tokens.numel():
             return
-        low, high = tokens.amin(dim=(0, 1)), tokens.amax(dim=(0, 1))
+        low = tokens.amin(dim=(0, 1))
+        high = tokens.amax(dim=(0, 1))
         for part, least, most in zip(self.parts, low.tolist(), high.tolist()):
             if least < 0 or most >= part.codebook_size:
                 raise ValueError(

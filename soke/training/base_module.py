@@ -32,7 +32,8 @@ class TrainingModule(L.LightningModule, ABC):
         super().__init__()
         # In a list, so that it is no submodule and in no checkpoint.
         self._body = [] if body is None else [body]
-        self.optimizer, self.scheduler = optimizer, scheduler
+        self.optimizer = optimizer
+        self.scheduler = scheduler
         #: Of the last validation: name, text, generated and reference motion [T, 133] of a clip.
         self.sample: tuple[str, str, Tensor, Tensor] | None = None
 

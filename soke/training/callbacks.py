@@ -84,7 +84,8 @@ class RenderSample(Callback):
     """After a validation, logs a picture of the first clip: reference and generated."""
 
     def __init__(self, body: BodyModel, font: str | None = None) -> None:
-        self.body, self.font = body, font
+        self.body = body
+        self.font = font
 
     def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         if module.sample is None or not trainer.is_global_zero:

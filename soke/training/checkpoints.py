@@ -15,7 +15,8 @@ from soke.generator.released_generator import is_published, load_published
 
 log = logging.getLogger(__name__)
 
-LAST, BEST = "last.ckpt", "best.ckpt"
+LAST = "last.ckpt"
+BEST = "best.ckpt"
 
 
 def checkpoint_folder(run: str | Path) -> Path:

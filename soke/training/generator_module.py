@@ -29,7 +29,8 @@ class GeneratorModule(TrainingModule):
     of the tokenizer's checkpoint; it is kept in the generator's checkpoints.
     """
 
-    monitor, unit = "DTW_JPE_hands", "tokens"
+    monitor = "DTW_JPE_hands"
+    unit = "tokens"
 
     def __init__(
         self,
@@ -47,7 +48,8 @@ class GeneratorModule(TrainingModule):
         self.generator = generator
         self._tokenizer = [tokenizer.eval()]  # as the body: in no checkpoint of the generator
         self.tokenizer_code = tokenizer_code
-        self.decode, self.loss_weight = decode, loss_weight
+        self.decode = decode
+        self.loss_weight = loss_weight
         self.errors = CorpusMean(corpora, DTW_NAMES)
         self.retrieval = RetrievalReport()
 

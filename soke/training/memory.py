@@ -59,7 +59,8 @@ class _LiveBytes(TorchDispatchMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self.live, self.after = 0, []
+        self.live = 0
+        self.after = []
         self._known = WeakIdKeyDictionary()
 
     def __torch_dispatch__(
@@ -100,7 +101,8 @@ def activation_bytes(
     parameters = list(parameters)
     first, second = (live_bytes(loss, parameters) for loss in losses)
     if len(first) != len(second):  # other operations were chosen
-        first, second = first.max(), second.max()
+        first = first.max()
+        second = second.max()
     few, more = MEASURED
     return float(np.max(first + (count - few) / (more - few) * (second - first)))
 

@@ -107,9 +107,12 @@ def estimate(
 
 def describe_steps(trainer: L.Trainer, module: TrainingModule, data: SignDataModule) -> str:
     """What goes into a step, and how much of it is padding."""
-    ranks, size, accumulated = trainer.world_size, data.batch_size, trainer.accumulate_grad_batches
+    ranks = trainer.world_size
+    size = data.batch_size
+    accumulated = trainer.accumulate_grad_batches
     batches = TrainingBatches(len(data.train), data.lengths, size, data.seed, ranks)
-    steps, clips = -(-len(batches) // accumulated), batches.batch_size * ranks * accumulated
+    steps = -(-len(batches) // accumulated)
+    clips = batches.batch_size * ranks * accumulated
     chosen = np.linspace(0, len(data.train) - 1, min(_SAMPLED, len(data.train)), dtype=int)
     amounts = module.amount(data.collate_train([data.train[int(index)] for index in chosen]))
     amount = float(amounts) / len(chosen) * clips

@@ -32,7 +32,8 @@ class TextModule(TrainingModule):
     checkpoints as that of the generator is.
     """
 
-    monitor, unit = "chrF", "tokens"
+    monitor = "chrF"
+    unit = "tokens"
     higher_is_better: ClassVar[frozenset[str]] = frozenset(
         score.name for score in translation_scores() if score.lower_is_better is False
     )
@@ -49,8 +50,10 @@ class TextModule(TrainingModule):
     ) -> None:
         super().__init__(None, optimizer, scheduler)
         self.text_decoder = text_decoder
-        self.tokenizer_code, self.corpora = tokenizer_code, dict(corpora)
-        self.decode, self.loss_weight = decode, loss_weight
+        self.tokenizer_code = tokenizer_code
+        self.corpora = dict(corpora)
+        self.decode = decode
+        self.loss_weight = loss_weight
         self.scores = CorpusScores(list(corpora), translation_scores())
 
     @property
@@ -128,7 +131,8 @@ def back_translate(
     texts = [""] * len(tokens)
     for start in range(0, len(order), batch_size):
         chosen = order[start : start + batch_size]
-        clips, names = [tokens[i] for i in chosen], [corpora[i] for i in chosen]
+        clips = [tokens[i] for i in chosen]
+        names = [corpora[i] for i in chosen]
         batch = sign_batch(vocabulary, module.corpora, clips, names).to(module.device)
         for i, text in zip(chosen, module.decode_texts(batch)):
             texts[i] = text

@@ -26,7 +26,8 @@ class Throughput(Callback):
     """
 
     def __init__(self) -> None:
-        self.seconds, self._batches = 0.0, 0
+        self.seconds = 0.0
+        self._batches = 0
         self._amount: Tensor | float = 0.0  # stays on the device, which need not be waited for
         self._records: deque[tuple[float, float]] = deque(maxlen=_WINDOW + 1)
 
@@ -42,7 +43,8 @@ class Throughput(Callback):
         batch_idx: int,
     ) -> None:
         now = time.perf_counter()
-        self.seconds, self._last = self.seconds + now - self._last, now
+        self.seconds = self.seconds + now - self._last
+        self._last = now
         self._amount = self._amount + module.amount(batch)
         self._batches += 1
         if self._batches % (trainer.log_every_n_steps or 1) == 0:
@@ -57,7 +59,8 @@ class Throughput(Callback):
         self._records.append((self.seconds, count))
         (start, before), (end, after) = self._records[0], self._records[-1]
         if end > start:
-            name, rate = f"train/{module.unit}_per_second", (after - before) / (end - start)
+            name = f"train/{module.unit}_per_second"
+            rate = (after - before) / (end - start)
             module.log(name, rate, prog_bar=True, logger=False)
             for logger in trainer.loggers:
                 logger.log_metrics({name: rate}, step=trainer.global_step)

@@ -20,7 +20,8 @@ class NonFiniteLossError(ValueError):
     """A training loss that is infinite or not a number; ``names`` are the clips of its batch."""
 
     def __init__(self, terms: Sequence[str], names: Sequence[str], broken: Sequence[str]) -> None:
-        self.terms, self.names = tuple(terms), tuple(names)
+        self.terms = tuple(terms)
+        self.names = tuple(names)
         cause = (
             f"The motion of {list(broken)} is not finite: repair or remove these clips"
             if broken
@@ -41,7 +42,8 @@ class TokenizerModule(TrainingModule):
     the whole split in validation.
     """
 
-    monitor, unit = "MPJPE_mean", "frames"
+    monitor = "MPJPE_mean"
+    unit = "frames"
 
     def __init__(
         self,
@@ -122,7 +124,8 @@ class TokenizerModule(TrainingModule):
             self.sample = (batch.names[0], batch.texts[0], *first)
 
     def on_validation_epoch_end(self) -> None:
-        means, use = self.errors.compute(), self.codebook_use.compute()
+        means = self.errors.compute()
+        use = self.codebook_use.compute()
         self.errors.reset()
         self.codebook_use.reset()
         values = {f"val/{k}": v for k, v in means[TOTAL].items()}

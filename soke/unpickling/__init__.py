@@ -31,7 +31,8 @@ from soke.unpickling.values import Unread, UnsafePickleError, check_tree
 __all__ = ["Unread", "UnsafePickleError", "safe_load_pickle", "safe_loads"]
 
 #: Bytes of a file, and bytes that a compressed one may unpack to.
-_MAX_FILE, _MAX_UNPACKED = 2**30, 2**28
+_MAX_FILE = 2**30
+_MAX_UNPACKED = 2**28
 #: What a file runs into that is truncated, forged or of another format.
 _DAMAGE = (ValueError, TypeError, LookupError, EOFError, MemoryError, OverflowError, zlib.error)
 

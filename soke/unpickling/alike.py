@@ -13,7 +13,8 @@ from soke.unpickling.machine import Machine
 
 #: The last file of each length, how many of them are kept, and bytes beside the arrays of each.
 _PATTERNS: dict[int, _Pattern] = {}
-_MAX_PATTERNS, _MAX_REST = 1024, 2**14
+_MAX_PATTERNS = 1024
+_MAX_REST = 2**14
 
 #: Key, shape, dtype, start and stop of the bytes, order.
 _Column = tuple[str, tuple, np.dtype, int, int, str]

@@ -46,14 +46,17 @@ class Unfinished:
     name = "an unfinished array"
 
     def __init__(self, make: Callable[..., object]) -> None:
-        self.make, self.result = make, None
+        self.make = make
+        self.result = None
 
 
 class Machine:
     """What a pickle of ``size`` bytes has built so far; a method for each step it may take."""
 
     def __init__(self, size: int) -> None:
-        self.stack, self.marks, self.memo = [], [], {}
+        self.stack = []
+        self.marks = []
+        self.memo = {}
         self.room = 2 * size  # bytes to copy; those of old files are encoded, then copied
         # For `alike`, by their ids: where bytes lie in the file, and what arrays were made of.
         self.places: dict[int, tuple[bytes | bytearray, int]] = {}

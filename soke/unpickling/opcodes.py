@@ -24,7 +24,9 @@ def replay(data: bytes, machine: Machine) -> object:
     Raises `UnsafePickleError` for what is not admitted. A damaged pickle runs into errors of many
     kinds: of value, type, index, key or memory.
     """
-    stack, memo, at = machine.stack, machine.memo, 0
+    stack = machine.stack
+    memo = machine.memo
+    at = 0
     for _ in repeat(None, _MAX_STEPS):
         code = data[at]
         at += 1
@@ -45,11 +47,14 @@ def replay(data: bytes, machine: Machine) -> object:
             start = at + 1
             end = start + data[at]
         elif form > 1:
-            start, end = at, at + form
+            start = at
+            end = at + form
         elif form == _LINE:
-            start, end = at, data.index(b"\n", at) + 1
+            start = at
+            end = data.index(b"\n", at) + 1
         elif form == _TWO_LINES:
-            start, end = at, data.index(b"\n", data.index(b"\n", at) + 1) + 1
+            start = at
+            end = data.index(b"\n", data.index(b"\n", at) + 1) + 1
         else:
             start = at - form
             end = start + int.from_bytes(data[at:start], "little")
@@ -117,7 +122,8 @@ def _signed(raw: bytes) -> int:
 
 #: What follows an opcode: that many bytes, or (negative) as many as a length of so many bytes says,
 #: or a line of text, or two lines.
-_LINE, _TWO_LINES = -101, -102
+_LINE = -101
+_TWO_LINES = -102
 #: Opcodes that push the value that follows them, and how it is read.
 _VALUES = {
     "INT": (_LINE, _integer),
@@ -203,4 +209,5 @@ def _table() -> list[tuple[int, Callable | None, Callable | None]]:
 
 
 _OPCODES = _table()
-_MEMOIZE, _STOP = pickle.MEMOIZE[0], pickle.STOP[0]
+_MEMOIZE = pickle.MEMOIZE[0]
+_STOP = pickle.STOP[0]

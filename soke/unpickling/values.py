@@ -8,7 +8,8 @@ from collections.abc import Collection
 import numpy as np
 
 #: Containers within containers (what people write has a handful), and the items of all of them.
-_MAX_DEPTH, _MAX_ITEMS = 32, 10**7
+_MAX_DEPTH = 32
+_MAX_ITEMS = 10**7
 #: Bytes that an array without elements would have if its empty sides were one long.
 _MAX_EMPTY = 2**24
 
@@ -71,7 +72,8 @@ def check_tree(value: object) -> None:
     Raises `UnsafePickleError` for types that are not admitted, and for what nests too deep (as
     does whatever holds itself) or has too many items.
     """
-    level, room = [[value]], _MAX_ITEMS
+    level = [[value]]
+    room = _MAX_ITEMS
     for _ in range(_MAX_DEPTH + 1):
         inner = []
         for container in level:

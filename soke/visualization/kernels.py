@@ -54,24 +54,26 @@ def vertex_normals(vertices: Array, faces: Array, normals: Array) -> None:
     """Unit normals [V, 3]: the sum of the normals of a vertex's faces, weighted by their areas."""
     normals[:] = 0
     for f in range(len(faces)):
-        a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
-        ux, uy, uz = (
-            vertices[b, 0] - vertices[a, 0],
-            vertices[b, 1] - vertices[a, 1],
-            vertices[b, 2] - vertices[a, 2],
-        )
-        vx, vy, vz = (
-            vertices[c, 0] - vertices[a, 0],
-            vertices[c, 1] - vertices[a, 1],
-            vertices[c, 2] - vertices[a, 2],
-        )
-        nx, ny, nz = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
+        a = faces[f, 0]
+        b = faces[f, 1]
+        c = faces[f, 2]
+        ux = vertices[b, 0] - vertices[a, 0]
+        uy = vertices[b, 1] - vertices[a, 1]
+        uz = vertices[b, 2] - vertices[a, 2]
+        vx = vertices[c, 0] - vertices[a, 0]
+        vy = vertices[c, 1] - vertices[a, 1]
+        vz = vertices[c, 2] - vertices[a, 2]
+        nx = uy * vz - uz * vy
+        ny = uz * vx - ux * vz
+        nz = ux * vy - uy * vx
         for v in (a, b, c):
             normals[v, 0] += nx
             normals[v, 1] += ny
             normals[v, 2] += nz
     for v in range(len(normals)):
-        x, y, z = normals[v, 0], normals[v, 1], normals[v, 2]
+        x = normals[v, 0]
+        y = normals[v, 1]
+        z = normals[v, 2]
         length = max(np.sqrt(x * x + y * y + z * z), np.float32(1e-20))
         normals[v, 0], normals[v, 1], normals[v, 2] = x / length, y / length, z / length
 
@@ -88,10 +90,15 @@ def draw(points: Array, faces: Array, nearness: Array, seen: Array, top: int, bo
     width = nearness.shape[1]
     remember = seen.size > 0
     for f in range(len(faces)):
-        a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
-        ax, ay = points[a, 0], points[a, 1]
-        bx, by = points[b, 0], points[b, 1]
-        cx, cy = points[c, 0], points[c, 1]
+        a = faces[f, 0]
+        b = faces[f, 1]
+        c = faces[f, 2]
+        ax = points[a, 0]
+        ay = points[a, 1]
+        bx = points[b, 0]
+        by = points[b, 1]
+        cx = points[c, 0]
+        cy = points[c, 1]
         area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
         if not abs(area) > 1e-12:  # also NaN: a corner behind the camera
             continue
@@ -100,12 +107,16 @@ def draw(points: Array, faces: Array, nearness: Array, seen: Array, top: int, bo
         first = max(0, int(np.ceil(min(ax, bx, cx) - 0.5)))
         last = min(width - 1, int(np.floor(max(ax, bx, cx) - 0.5)))
         # Barycentric weights u (of b) and v (of c) are linear in x and y.
-        u_x, u_y = (cy - ay) / area, -(cx - ax) / area
-        v_x, v_y = -(by - ay) / area, (bx - ax) / area
+        u_x = (cy - ay) / area
+        u_y = -(cx - ax) / area
+        v_x = -(by - ay) / area
+        v_y = (bx - ax) / area
         near = points[a, 2]
-        near_u, near_v = points[b, 2] - near, points[c, 2] - near
+        near_u = points[b, 2] - near
+        near_v = points[c, 2] - near
         for row in range(first_row, last_row + 1):
-            dx, dy = first + 0.5 - ax, row + 0.5 - ay
+            dx = first + 0.5 - ax
+            dy = row + 0.5 - ay
             u = dx * u_x + dy * u_y
             v = dx * v_x + dy * v_y
             for column in range(first, last + 1):
@@ -123,13 +134,15 @@ def draw(points: Array, faces: Array, nearness: Array, seen: Array, top: int, bo
 def _lit_share(shadow: Array, x: float, y: float, z: float, softness: float) -> float:
     """Share of the key light, 0 to 1, that reaches a point in shadow-map coordinates."""
     side = len(shadow)
-    column, row = int(np.floor(x)), int(np.floor(y))
+    column = int(np.floor(x))
+    row = int(np.floor(y))
     if not (SHADOW_TAPS <= column < side - SHADOW_TAPS - 1):
         return np.float32(1)
     if not (SHADOW_TAPS <= row < side - SHADOW_TAPS - 1):
         return np.float32(1)
     # The window moves with the point: its outermost texels are weighted by their overlap.
-    fx, fy = np.float32(x - column), np.float32(y - row)
+    fx = np.float32(x - column)
+    fy = np.float32(y - row)
     total = np.float32(0)
     for i in range(-SHADOW_TAPS, SHADOW_TAPS + 1):
         weight = np.float32(1)
@@ -213,14 +226,21 @@ def shade(
 @njit(**INNER)
 def _corners(points: Array, faces: Array, f: int, x: float, y: float) -> Corners:
     """The corners of a face and their perspective-correct weights at a sample."""
-    a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
-    ax, ay = points[a, 0], points[a, 1]
-    bx, by = points[b, 0] - ax, points[b, 1] - ay
-    cx, cy = points[c, 0] - ax, points[c, 1] - ay
+    a = faces[f, 0]
+    b = faces[f, 1]
+    c = faces[f, 2]
+    ax = points[a, 0]
+    ay = points[a, 1]
+    bx = points[b, 0] - ax
+    by = points[b, 1] - ay
+    cx = points[c, 0] - ax
+    cy = points[c, 1] - ay
     area = bx * cy - by * cx
     u = ((x - ax) * cy - (y - ay) * cx) / area
     v = ((y - ay) * bx - (x - ax) * by) / area
-    wa, wb, wc = (1 - u - v) * points[a, 2], u * points[b, 2], v * points[c, 2]
+    wa = (1 - u - v) * points[a, 2]
+    wb = u * points[b, 2]
+    wc = v * points[c, 2]
     whole = 1 / (wa + wb + wc)
     return Corners(a, b, c, np.float32(wa * whole), np.float32(wb * whole), np.float32(wc * whole))
 
@@ -241,12 +261,18 @@ def _light_sample(
     """
     zero = np.float32(0)
     one = np.float32(1)
-    x, y, z = _at(data, at, 0), _at(data, at, 1), _at(data, at, 2)
+    x = _at(data, at, 0)
+    y = _at(data, at, 1)
+    z = _at(data, at, 2)
     length = one / max(np.sqrt(x * x + y * y + z * z), np.float32(1e-9))
-    x, y, z = x * length, y * length, z * length
+    x = x * length
+    y = y * length
+    z = z * length
     facing = x * light.viewer[0] + y * light.viewer[1] + z * light.viewer[2]
     if facing < BACK:
-        x, y, z = -x, -y, -z
+        x = -x
+        y = -y
+        z = -z
         facing = -facing
     key = max(x * light.key[0] + y * light.key[1] + z * light.key[2], zero) * light.key[3]
     if key > zero:

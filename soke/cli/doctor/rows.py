@@ -16,10 +16,16 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 #: States of a row. A note stops nothing, but is worth knowing.
-OK, NOTE, MISSING, WRONG = "ok", "note", "missing", "wrong"
+OK = "ok"
+NOTE = "note"
+MISSING = "missing"
+WRONG = "wrong"
 #: Who needs a thing: without those for `TRAIN` training does not start.
-TRAIN, TEST, VIDEOS = "train", "test", "vis_mesh"
-TOKENS, TOKENIZER = "get_motion_code", "the tokenizer's training"
+TRAIN = "train"
+TEST = "test"
+VIDEOS = "vis_mesh"
+TOKENS = "get_motion_code"
+TOKENIZER = "the tokenizer's training"
 #: Letters of a message that are shown: an error may list thousands of tensors.
 _LONGEST = 700
 #: Warnings that are shown of one check.

@@ -67,7 +67,8 @@ def render_codebook(config: DictConfig, name: str, folder: Path | None = None) -
             f"--codebook is {name!r}; choose one of the parts: {', '.join(parts.names)}"
         )
     index = parts.names.index(name)
-    tokenizer, body = build.trained_tokenizer(config), build.body_model(config)
+    tokenizer = build.trained_tokenizer(config)
+    body = build.body_model(config)
     tokens = build.code_folder(config)
     same_tokenizer = check_folder(tokens, checksum(config.TRAIN.PRETRAINED_VAE), parts)
     paths = [path for corpus in build.corpora(config) for path in token_files(tokens, corpus)]
@@ -154,12 +155,14 @@ def _cell(code: int, picture: Frame, usage: CodeUsage | None, font: str | None) 
     """A picture above its code's number and frequency, with a bar as long as it is frequent."""
     width = picture.shape[1]
     bar = np.full((BAR, width, 3), PAGE, np.uint8)
-    caption, ink = str(code), INK
+    caption = str(code)
+    ink = INK
     if usage is not None and usage.counts[code]:
         caption = f"{code}  ·  {_percent(usage.share[code])}"
         bar[:, : max(round(width * usage.counts[code] / usage.counts.max()), 1)] = TINT
     elif usage is not None:
-        caption, ink = f"{code}  ·  unused", PALE_INK
+        caption = f"{code}  ·  unused"
+        ink = PALE_INK
         picture = (FADED * picture + (1 - FADED) * np.array(PAGE)).round().astype(np.uint8)
     strip = text_strip(caption, width, CAPTION, color=ink, padding=1, font=font)
     return np.concatenate([picture, bar, strip])

@@ -73,7 +73,8 @@ class Output:
         self, body: BodyModel, clips: Iterable[tuple[ClipToShow, Path]], count: int, page: str
     ) -> list[Path]:
         """All files of clips with their stems; the page is called ``page``."""
-        written, shown = [], []
+        written = []
+        shown = []
         for clip, stem in track(clips, "rendering", total=count):
             written += self.write(body, clip, stem)
             if self.html:

@@ -23,7 +23,8 @@ from soke.visualization.source_video import find_original
 log = logging.getLogger(__name__)
 
 #: The score that orders clips and is said beside a body, and how it is called there.
-SCORE, SAID = "DTW_JPE_hands_per_step", "hands {:.1f} mm a step"
+SCORE = "DTW_JPE_hands_per_step"
+SAID = "hands {:.1f} mm a step"
 CHOICES = ("first", "random", "best", "median", "worst")
 
 

@@ -75,7 +75,8 @@ def _free_stem(
 ) -> Path:
     """``stem``, or ``stem-2``, ``stem-3``, ...: the first of which there is no file."""
     endings = (*ENDINGS, *output.endings()) if endings is None else endings
-    number, free = 1, stem
+    number = 1
+    free = stem
     while any((folder / f"{free}{ending}").exists() for ending in endings):
         number += 1
         free = f"{stem}-{number}"

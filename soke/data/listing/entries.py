@@ -53,7 +53,8 @@ class DataFault(ValueError):
 
     def __init__(self, message: str, reason: str = BROKEN, row: Row | None = None) -> None:
         super().__init__(message)
-        self.reason, self.row = reason, row
+        self.reason = reason
+        self.row = row
 
 
 Entries = list[Row | DataFault]
@@ -210,7 +211,8 @@ def _check_header(path: Path, names: Sequence[str], columns: Sequence[str]) -> N
 def _read_lines(
     path: Path, text: str, delimiter: str, names: Sequence[str], skipped: int
 ) -> Iterator[tuple[int, int, object]]:
-    lines, last = text.split("\n"), 0
+    lines = text.split("\n")
+    last = 0
     for i, line in enumerate(lines):
         if i < last or not line.strip():
             continue

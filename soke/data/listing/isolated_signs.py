@@ -45,9 +45,13 @@ def read_isolated_signs(
 
     Returns the signs and how many were left out, by reason. Raises like `read_annotations`.
     """
-    row, corpus, root = layout_named(layout), corpus or layout, Path(root)
+    row = layout_named(layout)
+    corpus = corpus or layout
+    root = Path(root)
     path = require(root / path, f"The list of isolated signs of {row.title}", row.remedy)
-    signs, dropped, numbers = [], DropCounts(), {}
+    signs = []
+    dropped = DropCounts()
+    numbers = {}
     for where, record in read_records(path):
         try:
             sign = _isolated_sign(row, root, corpus, record, where, fps)

@@ -180,7 +180,8 @@ class Oddities:
 def check_statistics(mean: np.ndarray, std: np.ndarray) -> tuple[str, ...]:
     """What is odd about mean and deviation ``[133]`` of the features, as they lie in the files."""
     if (std < 0).any():
-        number, first = np.count_nonzero(std < 0), _feature(int((std < 0).argmax()))
+        number = np.count_nonzero(std < 0)
+        first = _feature(int((std < 0).argmax()))
         return (f"{number} deviations ({first}, ...) are negative: are both files swapped?",)
     if not (std >= CONSTANT).any():
         return ("no feature deviates from its mean: which poses are they from?",)

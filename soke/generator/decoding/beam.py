@@ -39,7 +39,9 @@ class BeamSearch(Decoding):
         super().__init__(model, batch, max_steps, 1, Sampling(), False, heads=heads)
         if beams > self.heads.end:
             raise ValueError(f"{beams} beams, but there are only {self.heads.end} tokens to say")
-        self.beams, self.length_penalty, self.copies = beams, length_penalty, beams
+        self.beams = beams
+        self.length_penalty = length_penalty
+        self.copies = beams
 
     @torch.inference_mode()
     def collect(self) -> list[Tensor]:
@@ -47,7 +49,9 @@ class BeamSearch(Decoding):
         if self.count == 0:
             return []
         decoder, inputs = self._begin()
-        device, end, beams = inputs.device, self.heads.end, self.beams
+        device = inputs.device
+        end = self.heads.end
+        beams = self.beams
         best: list[Tensor] = [torch.zeros(0, 1, dtype=torch.int64)] * self.count
         best_score = torch.full((self.count,), -torch.inf, dtype=torch.float64, device=device)
         clips = torch.arange(self.count, device=device)
@@ -71,7 +75,8 @@ class BeamSearch(Decoding):
             best_score[clips] = torch.where(better, ended, best_score[clips])
             totals[..., end] = -torch.inf
             scores, places = totals.flatten(1).topk(beams, dim=1)
-            parents, tokens = places // totals.shape[2], places % totals.shape[2]
+            parents = places // totals.shape[2]
+            tokens = places % totals.shape[2]
             said = said.gather(1, parents[..., None].expand(-1, -1, said.shape[2]))
             said = torch.cat([said, tokens[..., None]], dim=2)
             ahead = scores[:, 0] / step**self.length_penalty > best_score[clips]
@@ -84,6 +89,8 @@ class BeamSearch(Decoding):
                 break
             rows = parents + torch.arange(len(clips), device=device)[:, None] * beams
             decoder.keep(rows[running].flatten())
-            clips, scores, said = clips[running], scores[running], said[running]
+            clips = clips[running]
+            scores = scores[running]
+            said = said[running]
             inputs = self.heads.embed(tokens[running].view(-1, 1), 0)
         return best

@@ -34,7 +34,9 @@ class DraftingDecoder:
     """
 
     def __init__(self, decoder: StepDecoder, drafts: DecoderWeights, follow: Follow) -> None:
-        self.decoder, self.drafts, self.follow = decoder, drafts, follow
+        self.decoder = decoder
+        self.drafts = drafts
+        self.follow = follow
         self.steps = 0
         self.ahead = self.guessed = _GUESSES
         self.known: deque[tuple[Tensor, Tensor]] = deque()  # what was read, and its states
@@ -58,7 +60,8 @@ class DraftingDecoder:
         most = _GUESSES // (inputs.shape[0] * inputs.shape[1])
         self.ahead = min(max(count, 1), most) if most >= _LEAST else 0
         self.guessed = min(self.ahead, self.decoder.limit - self.steps - 1)
-        read, self.decoder.steps = [inputs], self.steps
+        read = [inputs]
+        self.decoder.steps = self.steps
         for step in range(self.steps, self.steps + self.guessed):
             read.append(self.follow(self.decoder(read[-1], self.drafts), step))
         self.decoder.steps = self.steps

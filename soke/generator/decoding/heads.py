@@ -32,8 +32,11 @@ class CodeHeads:
     """
 
     def __init__(self, model: Generator) -> None:
-        parts, heads = model.vocabulary.parts, model.heads(codes_only=True)
-        self.fused, self.passes, self.streams = model.fused, model.passes, model.streams
+        parts = model.vocabulary.parts
+        heads = model.heads(codes_only=True)
+        self.fused = model.fused
+        self.passes = model.passes
+        self.streams = model.streams
         self.end = max(part.codebook_size for part in parts)
         shape = (len(parts), self.end + 1)
         self.weight = model.table.new_zeros(*shape, model.table.shape[1], dtype=torch.float32)

@@ -163,10 +163,15 @@ class Decoding:
                 f"max_steps={max_steps}"
             )
         model.check_positions(max_steps * model.passes, f"Decoding {max_steps} steps")
-        self.model, self.batch, self.sampling, self.int8 = model, batch, sampling, int8
-        self.max_steps, self.min_steps = max_steps, min_steps
+        self.model = model
+        self.batch = batch
+        self.sampling = sampling
+        self.int8 = int8
+        self.max_steps = max_steps
+        self.min_steps = min_steps
         self.count = len(batch.names) * sampling.samples
-        self.copies, self._make_heads = sampling.samples, heads
+        self.copies = sampling.samples
+        self._make_heads = heads
         self.uniforms: Tensor | None = None  # of the clips that are still running
         self.log_probability = None
         if score:
@@ -193,7 +198,8 @@ class Decoding:
     def steps(self) -> Iterator[Step]:
         if self.count == 0:
             return
-        model, heads = self.model, self.heads
+        model = self.model
+        heads = self.heads
         self.uniforms = self.sampling.uniforms(self.batch, self.max_steps)
         decoder, inputs = self._begin()
         clips = torch.arange(self.count, device=inputs.device)
@@ -211,7 +217,8 @@ class Decoding:
                         return
                     running = torch.tensor(running, device=clips.device)
                     decoder.keep(running)
-                    clips, tokens = clips[running], tokens[running]
+                    clips = clips[running]
+                    tokens = tokens[running]
                     if self.uniforms is not None:
                         self.uniforms = self.uniforms[running]
                 said.append(tokens)
@@ -234,7 +241,9 @@ class Decoding:
 
     def _begin(self) -> tuple[StepDecoder | DraftingDecoder, Tensor]:
         """The decoder, which has read nothing yet, and what it reads first."""
-        model, batch, copies = self.model, self.batch, self.copies
+        model = self.model
+        batch = self.batch
+        copies = self.copies
         training = model.backbone.encoder.training
         model.backbone.encoder.eval()  # no dropout
         try:
@@ -244,7 +253,8 @@ class Decoding:
         start = model.opening(batch)
         if copies > 1:
             memory, mask, start = (x.repeat_interleave(copies, 0) for x in (memory, mask, start))
-        weights, limit = self._weights(), self.max_steps * model.passes
+        weights = self._weights()
+        limit = self.max_steps * model.passes
         decoder = StepDecoder(weights, memory, mask, model.streams, limit)
         if self.int8:
             drafts = int8_weights(model.backbone.decoder, weights.dtype)
@@ -252,7 +262,8 @@ class Decoding:
         return decoder, start.float()
 
     def _weights(self) -> DecoderWeights:
-        dtype, device = self.model.table.dtype, self.model.table.device.type
+        dtype = self.model.table.dtype
+        device = self.model.table.device.type
         if torch.is_autocast_enabled(device):
             dtype = torch.get_autocast_dtype(device)
         return DecoderWeights(self.model.backbone.decoder, dtype)

@@ -44,8 +44,10 @@ class FloatLinear:
 
 class _Norm:
     def __init__(self, norm: nn.LayerNorm) -> None:
-        self.shape, self.eps = norm.normalized_shape, norm.eps
-        self.weight, self.bias = norm.weight.detach().float(), norm.bias.detach().float()
+        self.shape = norm.normalized_shape
+        self.eps = norm.eps
+        self.weight = norm.weight.detach().float()
+        self.bias = norm.bias.detach().float()
 
     def __call__(self, x: Tensor) -> Tensor:
         return F.layer_norm(x, self.shape, self.weight, self.bias, self.eps)
@@ -90,10 +92,13 @@ class DecoderWeights:
         pack = pack or as_float
         positions = decoder.embed_positions
         self.positions = positions.weight.detach()[positions.offset :]
-        self.norm, self.last_norm = _Norm(decoder.layernorm_embedding), _Norm(decoder.layer_norm)
-        self.dtype, self.layers = dtype, []
+        self.norm = _Norm(decoder.layernorm_embedding)
+        self.last_norm = _Norm(decoder.layer_norm)
+        self.dtype = dtype
+        self.layers = []
         for layer in decoder.layers:
-            own, cross = layer.self_attn, layer.encoder_attn
+            own = layer.self_attn
+            cross = layer.encoder_attn
             self.heads = own.num_heads
             exact_gelu = isinstance(layer.activation_fn, GELUActivation)
             self.layers.append(
@@ -125,7 +130,9 @@ class StepDecoder:
     def __init__(
         self, weights: DecoderWeights, memory: Tensor, mask: Tensor, streams: int, limit: int
     ) -> None:
-        self.weights, self.streams, self.limit = weights, streams, limit
+        self.weights = weights
+        self.streams = streams
+        self.limit = limit
         self.steps = 0
         size, length, width = memory.shape
         self.head_size = width // weights.heads
@@ -175,7 +182,8 @@ class StepDecoder:
         """
         weights = weights or self.weights
         shape = inputs.shape
-        at, self.steps = self.steps, self.steps + shape[2]
+        at = self.steps
+        self.steps = self.steps + shape[2]
         self._grow(at)
         positions = weights.positions[at : self.steps].float()
         x = weights.norm((inputs.float() + positions).view(-1, shape[3]))  # [rows * q, D]

@@ -62,7 +62,8 @@ class PieceHead:
         self.rows = torch.tensor([*model.vocabulary.pieces, EOS], device=model.table.device)
         self.end = len(self.rows) - 1
         ((weight, bias),) = model.heads()
-        self.weight, self.bias = weight[self.rows].float(), bias[self.rows].float()
+        self.weight = weight[self.rows].float()
+        self.bias = bias[self.rows].float()
 
     def logits(self, states: Tensor, turn: int) -> Tensor:
         """[n, 1, V] from states [n, 1, D]."""

@@ -146,7 +146,8 @@ def check_rows(rows: int, vocabulary: Vocabulary, source: object) -> None:
 
 
 def _check_row_table(folder: Path, vocabulary: Vocabulary) -> None:
-    written, own = read_json(folder / ROWS), vocabulary.row_table()
+    written = read_json(folder / ROWS)
+    own = vocabulary.row_table()
     differing = [key for key in own if written.get(key) != own[key]]
     if differing:
         key = differing[0]
@@ -165,7 +166,8 @@ def fill(model: nn.Module, state: Mapping[str, Tensor], source: object) -> None:
     own = model.state_dict()
     ours = {key for key in own if key.startswith("backbone.") or key == "bias"}
     optional = {"head.weight", "decoder_table.weight"}
-    missing, unknown = sorted(ours - set(state)), sorted(set(state) - set(own) - optional)
+    missing = sorted(ours - set(state))
+    unknown = sorted(set(state) - set(own) - optional)
     if missing or unknown:
         raise ValueError(
             f"{source} does not fit: missing {missing[:5]}, unexpected {unknown[:5]}; does the "

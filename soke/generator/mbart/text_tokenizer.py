@@ -38,8 +38,10 @@ MBART50_LANGUAGES = (
     ).split(),
 )
 #: No text has these: the first marks names that no text may match, the second replaces it.
-_NEVER, _NEITHER = "\U0010ffff", "\U0010fffe"
-SENTENCEPIECE, TOKENIZER = "sentencepiece.bpe.model", "tokenizer.json"
+_NEVER = "\U0010ffff"
+_NEITHER = "\U0010fffe"
+SENTENCEPIECE = "sentencepiece.bpe.model"
+TOKENIZER = "tokenizer.json"
 
 
 class TextPieces(Protocol):
@@ -126,7 +128,8 @@ class _JsonPieces:
     def __init__(self, path: Path) -> None:
         content = read_json(path)
         try:
-            vocabulary, added = content["model"]["vocab"], content.get("added_tokens") or []
+            vocabulary = content["model"]["vocab"]
+            added = content.get("added_tokens") or []
             self._names = [name for name, _ in vocabulary]
             ids = {name: index for index, name in enumerate(self._names)}
             ids |= {token["content"]: token["id"] for token in added}

@@ -142,7 +142,8 @@ class ClipSums:
             raise ValueError(f"every row of a table of clips needs {missing} to resample clips")
         values = score.values(rows)
         counted = ~np.isnan(values).any(axis=1)
-        values, keys = values[counted], rows.loc[counted, list(CLIP_KEYS)]
+        values = values[counted]
+        keys = rows.loc[counted, list(CLIP_KEYS)]
         index = pd.MultiIndex.from_frame(keys.astype(str))
         clips = index.unique().sort_values()
         places = clips.get_indexer(index)

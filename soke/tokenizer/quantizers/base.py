@@ -47,7 +47,8 @@ class Quantizer(nn.Module, ABC):
 
     def __init__(self, codebook_size: int, code_dim: int) -> None:
         super().__init__()
-        self.codebook_size, self.code_dim = codebook_size, code_dim
+        self.codebook_size = codebook_size
+        self.code_dim = code_dim
 
     @abstractmethod
     def nearest(self, vectors: Tensor) -> Tensor:

@@ -39,7 +39,9 @@ class CodebookQuantizer(Quantizer):
     ) -> None:
         super().__init__(codebook_size, code_dim)
         assert learning in ("ema", "gradient")
-        self.decay, self.averaged, self.reset = decay, learning == "ema", reset
+        self.decay = decay
+        self.averaged = learning == "ema"
+        self.reset = reset
         codebook = torch.zeros(codebook_size, code_dim)
         if self.averaged:
             self.register_buffer("codebook", codebook)
@@ -51,7 +53,8 @@ class CodebookQuantizer(Quantizer):
         self.register_buffer("updates", torch.tensor(0))
 
     def nearest(self, vectors: Tensor) -> Tensor:
-        rows, codes = vectors.detach().reshape(-1, self.code_dim).float(), self.codebook.detach()
+        rows = vectors.detach().reshape(-1, self.code_dim).float()
+        codes = self.codebook.detach()
         with torch.autocast(vectors.device.type, enabled=False):
             # |x - c|^2 = |x|^2 - 2 x.c + |c|^2, and |x|^2 is the same for every code.
             distances = torch.addmm(codes.square().sum(dim=1), rows, codes.T, alpha=-2)

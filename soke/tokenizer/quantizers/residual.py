@@ -50,7 +50,8 @@ class ResidualQuantizer(Quantizer):
         return token
 
     def nearest(self, vectors: Tensor) -> Tensor:
-        digits, residual = [], vectors.float()
+        digits = []
+        residual = vectors.float()
         for stage in self.stages:
             digits.append(stage.nearest(residual))
             residual = residual - stage.lookup(digits[-1])
@@ -61,7 +62,9 @@ class ResidualQuantizer(Quantizer):
         return sum(stage.lookup(digit) for stage, digit in zip(self.stages, digits))
 
     def assign(self, rows: Tensor, share: BatchShare) -> tuple[Tensor, Tensor, Tensor]:
-        digits, losses, residual = [], [], rows
+        digits = []
+        losses = []
+        residual = rows
         for stage in self.stages:
             codes, digit, loss = stage.assign(residual, share)
             residual = residual - codes.detach()
