@@ -32,7 +32,7 @@ lint: $(VENV)/.tested
 	$(RUN) -m ruff format --check .
 
 test: lint
-	$(RUN) -m pytest -n $(JOBS) --maxprocesses 8 --dist loadfile
+	$(RUN) -m pytest -n $(JOBS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 $(VENV)/docs/.installed: docs/requirements.txt
 	$(PYTHON) -m venv $(VENV)/docs

@@ -38,3 +38,8 @@ def browser(launch):
     browser = launch()
     yield browser
     browser.close()
+
+
+def pytest_collection_modifyitems(items):
+    """The longest file comes first, so that processes that share the tests end together."""
+    items.sort(key=lambda item: item.path.name != "test_end_to_end.py")
