@@ -17,7 +17,7 @@ from pathlib import Path
 
 DETO = "configs/demo/deto.yaml"
 SOKE = "configs/demo/soke.yaml"
-#: The third data set is read and scored, but not trained on (see the README's limits).
+#: The third data set is read and scored, but not trained on (see docs/limits.md).
 ALL_SETS = "DATASET.H2S.DATASET_NAME=how2sign_csl_phoenix"
 PINYIN = (
     "NAME=demo-deto-csl DATASET.H2S.DATASET_NAME=csl "

@@ -268,11 +268,11 @@ def parse_command_line(
     extend: Callable[[argparse.ArgumentParser], None] | None = None,
     arguments: Sequence[str] | None = None,
 ) -> tuple[DictConfig, argparse.Namespace]:
-    """The options that all verbs share, plus those that ``extend`` adds."""
+    """The options that all commands share, plus those that ``extend`` adds."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--cfg", required=True, help="a YAML file, such as configs/soke.yaml")
     parser.add_argument("--nodebug", action="store_true", help="the real run, not a short trial")
-    parser.add_argument("--batch_size", type=int, help="of training, and of the test verb")
+    parser.add_argument("--batch_size", type=int, help="of training and of testing")
     parser.add_argument("--device", type=int, nargs="+", help="GPU indices")
     parser.add_argument("--num_nodes", type=int)
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="any configuration value")

@@ -12,7 +12,7 @@ from soke.cli import main
 from soke.config import SCHEMA
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 #: Folders of the repository; `deps` and what runs write hold nothing but what the user makes.
 FOLDERS = r"(?:configs|soke|prepare|tests|benchmarks|docs|\.github)"
 PATH = re.compile(rf"(?<![\w./{{}}-]){FOLDERS}(?:/[\w.{{}},-]+)+")

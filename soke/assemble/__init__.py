@@ -1,8 +1,7 @@
 """From a configuration to objects.
 
-Besides the verbs and `soke.config`, only this package, `soke.signer` and `soke.cli` read a
-configuration: the verbs share them, so that each of them stays a page. Everything below takes
-explicit arguments.
+Besides `soke.config`, only this package, `soke.signer` and `soke.cli` read a configuration.
+Everything below takes explicit arguments.
 """
 
 from soke.assemble.data import (

@@ -1,4 +1,4 @@
-"""A corpus is a row of the configuration: where it lies, how it is laid out, what it speaks."""
+"""A corpus is a row of the configuration: where it lies, how it is laid out, its languages."""
 
 from __future__ import annotations
 

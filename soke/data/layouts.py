@@ -46,7 +46,7 @@ class Layout:
     @property
     def remedy(self) -> str:
         if self.own:
-            return f"The README's section on your own data says how {self.source} is laid out"
+            return f"docs/own-data.md and docs/formats.md say how {self.source} is laid out"
         return (
             f"{self.title} comes from {self.source} and needs the SMPL-X poses released with the "
             "method beside it; a demo corpus to start with is made by "

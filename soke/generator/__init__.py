@@ -1,4 +1,4 @@
-"""Text to tokens: vocabulary, prompts, mBART with a head a part, decoding."""
+"""Text to tokens: vocabulary, prompts, mBART with one head per part, decoding."""
 
 from soke.generator.decoding.loop import Sample, Step, generate, generate_samples, iterate
 from soke.generator.decoding.translation import reference_text, translate

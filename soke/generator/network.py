@@ -1,4 +1,4 @@
-"""What all generators share: one embedding table, mBART's layers, a head a part, loss and weights.
+"""What all generators share: one embedding table, mBART's layers, heads, loss and weights.
 
 How the parts go through the decoder is the matter of the subclasses in `soke.generator.variants`.
 """

@@ -1,4 +1,4 @@
-"""Three ways of saying all parts at once: text in, one token per part per step out.
+"""Three decoders, which differ in how they emit the tokens of the parts.
 
 A clip's sequence is: the sign-language token, the codes, ``</s>``; what is to be said is the codes,
 ``</s>``, the sign-language token.

@@ -1,4 +1,4 @@
-"""Files alike: the pickles of a clip's frames differ in nothing but the numbers of their arrays.
+"""A fast path for files alike: the pickles of a clip's frames differ only in array contents.
 
 A file that equals an earlier one in all but such bytes holds the same dict of arrays with other
 numbers, so it need not be replayed: no step of the machine depends on the bytes of an array (they

@@ -175,7 +175,7 @@ def test_a_name_counts_once_and_in_one_split_and_is_named(tmp_path):
 
 
 def test_what_is_missing_is_said(tmp_path):
-    with pytest.raises(MissingAssetError, match=r"clips\.csv.*README's section on your own data"):
+    with pytest.raises(MissingAssetError, match=r"clips\.csv.*docs/own-data\.md"):
         read(tmp_path)
     write_table(tmp_path / "clips.csv", [row("a"), row("b")])
     with pytest.raises(MissingAssetError, match=r"Every pose file .*poses/<name>\.npz"):

@@ -153,7 +153,7 @@ def test_the_checkpoint_to_test_is_compared_but_not_needed(whole):
     row = whole.examine("soke", *words)["checkpoint to test"]
     assert row.state == MISSING and not row.stops
     torch.save({"state_dict": state, "soke": {"tokenizer_sha256": code}}, path)
-    # The corpora of the small generator name three sign languages, as `configs/default.yaml` does.
+    # The corpora of the small generator name three sign languages, as `soke/default.yaml` does.
     two = ["DATASET.H2S.DATASET_NAME=how2sign_phoenix"]
     row = whole.examine("soke", *words, *two)["checkpoint to test"]
     assert row.state == OK, row.detail

@@ -1,4 +1,4 @@
-"""What every quantizer is: vectors in, one token a vector out, and back."""
+"""Base class of quantizers: map vectors to tokens, one per vector, and back."""
 
 from __future__ import annotations
 
