@@ -10,9 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
-import vis_mesh
 from soke import assemble as build
 from soke.body import BodyModel
+from soke.cli.show import command
 from soke.cli.show.codebook import (
     BAR,
     CELL,
@@ -234,7 +234,7 @@ def test_what_does_not_fit_is_one_clear_error(config, tmp_path):
 
 def test_the_verb_does_one_thing_at_a_time(capsys):
     parser = ArgumentParser()
-    vis_mesh.add_options(parser)
+    command.add_options(parser)
     assert parser.parse_args(["--codebook", "rhand"]).codebook == "rhand"
     for words in (["--text", "hello"], ["--demo_dataset", "csl"]):
         with pytest.raises(SystemExit):

@@ -96,7 +96,7 @@ def test_both_files_number_alike_and_sentencepiece_is_preferred(tmp_path):
     with pytest.raises(ValueError, match=r"tokenizer\.json is not JSON"):
         build(tmp_path)
     (tmp_path / "tokenizer.json").unlink()
-    with pytest.raises(FileNotFoundError, match=r"text pieces.*trim_vocabulary"):
+    with pytest.raises(FileNotFoundError, match=r"text pieces.*soke vocabulary"):
         build(tmp_path)
 
 
@@ -274,12 +274,12 @@ def test_look_ups_made_in_inference_serve_in_training(folder):
 
 
 def test_missing_things_are_named(folder, vocabulary, tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"small_mbart"):
+    with pytest.raises(FileNotFoundError, match=r"soke small-mbart"):
         Vocabulary(tmp_path / "none", vocabulary.parts, ["en_XX"], ["en_ASL"])
     with pytest.raises(ValueError, match=r"no language token 'fr_XX'; it has \['de_DE', 'en_XX'"):
         Vocabulary(folder, vocabulary.parts, ["fr_XX"], ["en_ASL"])
     (tmp_path / "sentencepiece.bpe.model").write_bytes(pieces_model())
-    with pytest.raises(FileNotFoundError, match=r"table of kept pieces.*trim_vocabulary"):
+    with pytest.raises(FileNotFoundError, match=r"table of kept pieces.*soke vocabulary"):
         Vocabulary(tmp_path, vocabulary.parts, ["en_XX"], ["en_ASL"])
 
 

@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 
 from soke import assemble as build
 from soke.cli.doctor.__main__ import check_all, parse
+from soke.cli.main import COMMANDS
 from soke.config import parse_command_line
 from soke.data.tokens import claim_folder, write_tokens
 from soke.files import checksum
@@ -132,7 +133,9 @@ def training_starts(patient, name, *words):
 
 def follow(row, patient, name, monkeypatch, *words):
     """Run the first command that a row names with the options of the configuration."""
-    module, arguments = re.search(r"`python -m ([\w.]+) ?([^`]*)`", row.detail).groups()
+    command = r"`(?:python -m ([\w.]+)|soke ([\w-]+)) ?([^`]*)`"
+    module, subcommand, arguments = re.search(command, row.detail).groups()
+    module = module or COMMANDS[subcommand].module
     flags = [word for word in arguments.split() if word not in ("--cfg", "...", "--nodebug")]
     options = ["--cfg", str(patient.folder / f"{name}.yaml"), "--nodebug", *words]
     monkeypatch.setattr(sys, "argv", [module, *options, *flags])

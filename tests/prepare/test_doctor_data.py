@@ -170,7 +170,7 @@ def test_statistics_of_other_poses_are_noted(patient):
     assert row().state == OK
     noted = row("--thorough")
     assert noted.state == NOTE and "beyond 6 deviations" in noted.detail
-    assert "pose_statistics --force" in noted.detail
+    assert "soke statistics --force" in noted.detail
     torch.save(torch.full((179,), -0.05), patient.folder / "std.pt")
     assert row().state == NOTE and "swapped" in row().detail
 

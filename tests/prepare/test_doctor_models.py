@@ -42,7 +42,11 @@ def test_what_the_generator_lacks_stops_it(whole, change, what, state, detail):
     # A spoiled tokenizer made no tokens.
     assert set(stops(rows)) <= {what, "token files" if what == "tokenizer" else what}
     assert rows[what].state == state and detail in rows[what].detail
-    assert "python -m" in rows[what].detail or "=..." in rows[what].detail  # what to do
+    assert (
+        "`soke " in rows[what].detail
+        or "python -m" in rows[what].detail
+        or "=..." in rows[what].detail
+    )  # what to do
     assert not training_starts(whole, "soke")
 
 
