@@ -47,7 +47,7 @@ from soke.data.listing.annotations import Clip
 from soke.data.listing.sources import Source
 from soke.data.loader import SignDataModule
 from soke.data.packing import pack
-from soke.data.sampling import TrainingBatches, padding_share
+from soke.data.samplers import TrainingBatches, padding_share
 from soke.data.scan import load_motion
 from soke.data.store import FRAMES, INDEX, LINES, MANIFEST, VERSION, Shard, shard_folder
 from soke.parts import FEATURE_SIZE, FRAME_SIZE, PARAMETERS, frame_slices

@@ -39,7 +39,7 @@ from soke.assemble.models import factories
 from soke.body import BodyModel
 from soke.body.alignment import similarity_align, similarity_errors
 from soke.config import load_config, plain
-from soke.metrics.reconstruction import ReconstructionMetrics
+from soke.metrics.position_errors import ReconstructionMetrics
 from soke.parts import FEATURE_SIZE, PartTable
 from soke.structures import PoseBatch, lengths_to_mask
 from soke.tokenizer import PartTokenizer

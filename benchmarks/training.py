@@ -37,7 +37,7 @@ from soke.tokenizer import FRAMES_PER_TOKEN
 from soke.training.generator_module import GeneratorModule
 from soke.training.memory import MEASURED, bytes_of
 from soke.training.optimization import configure
-from soke.training.report import describe_parameters, estimate
+from soke.training.start_report import describe_parameters, estimate
 
 CONFIG = Path(__file__).parents[1] / "configs" / "soke.yaml"
 SOURCE_TOKENS = 60

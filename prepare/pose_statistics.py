@@ -21,8 +21,8 @@ from soke import assemble as build
 from soke.cli.main import run_verb
 from soke.cli.statistics import main
 from soke.data.motion.plausibility import Oddities
+from soke.data.pose_statistics import Moments, save_statistics
 from soke.data.scan import read_all
-from soke.data.statistics import Moments, save_statistics
 
 log = logging.getLogger(__name__)
 

@@ -27,7 +27,7 @@ from transformers import MBartConfig
 
 from prepare import corpus_texts
 from soke.cli.main import run_verb
-from soke.cli.vocabulary import main
+from soke.cli.trim_vocabulary import main
 from soke.files import require
 from soke.generator.mbart import folder as folders
 from soke.generator.mbart.text_tokenizer import (

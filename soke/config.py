@@ -13,18 +13,21 @@ import importlib
 import inspect
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from soke.files import require
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 log = logging.getLogger(__name__)
 
-Row = TypeVar("Row")
+Row = TypeVar("Row", bound="DataclassInstance")
 
 SCHEMA = Path(__file__).with_name("default.yaml")
 STAGES = ("vae", "lm_pretrain", "lm_instruct", "m2t")
@@ -80,7 +83,7 @@ def load_config(
     With ``debug`` the run is shrunk to a short trial, see `_shrink`; None leaves it to ``DEBUG``.
     """
     path = _find(Path(path), "The configuration", "Name a YAML file with --cfg, see configs/")
-    config = OmegaConf.merge(OmegaConf.load(SCHEMA), _load_with_bases(path))
+    config = _merge(_load(SCHEMA), _load_with_bases(path))
     for override in overrides:
         key, separator, value = override.partition("=")
         if not separator:
@@ -88,7 +91,7 @@ def load_config(
         try:
             change = OmegaConf.from_dotlist([f"{key}={value}"])
             _check_keys(change, "the command line")
-            config = OmegaConf.merge(config, change)
+            config = _merge(config, change)
         except OmegaConfBaseException as error:
             raise ConfigError(f"cannot set {override!r}: {error}") from None
     if debug is not None:
@@ -119,22 +122,35 @@ def _resolved(config: DictConfig, path: Path) -> DictConfig:
     return config
 
 
+def _load(path: Path) -> DictConfig:
+    loaded = OmegaConf.load(path)
+    if not isinstance(loaded, DictConfig):
+        raise ValueError("it should hold keys and values, not a list or a single value")
+    return loaded
+
+
+def _merge(config: DictConfig, change: DictConfig) -> DictConfig:
+    merged = OmegaConf.merge(config, change)
+    assert isinstance(merged, DictConfig)
+    return merged
+
+
 def _load_with_bases(path: Path) -> DictConfig:
     try:
-        own = OmegaConf.load(path)
+        own = _load(path)
     except Exception as error:  # yaml raises a family of its own
-        raise ConfigError(f"{path} is not readable as YAML: {error}") from None
+        raise ConfigError(f"{path} is not a YAML configuration: {error}") from None
     bases = own.pop("BASES", [])
     _check_keys(own, str(path))
     merged = OmegaConf.create()
     for base in bases:
         base_path = _find(path.parent / base, f"The base of {path}", "Correct its BASES")
-        merged = OmegaConf.merge(merged, _load_with_bases(base_path))
-    return OmegaConf.merge(merged, own)
+        merged = _merge(merged, _load_with_bases(base_path))
+    return _merge(merged, own)
 
 
 def _check_keys(config: DictConfig, where: str) -> None:
-    schema = OmegaConf.load(SCHEMA)
+    schema = _load(SCHEMA)
     known = _paths(schema)
     for key in _paths(config):
         if key in known or _is_open(key):
@@ -158,7 +174,7 @@ def _check_keys(config: DictConfig, where: str) -> None:
         raise ConfigError(f"{where}: unknown key {key!r}; did you mean {nearest!r}?")
 
 
-def build_row(kind: type[Row], row: dict[str, object], where: str) -> Row:
+def build_row(kind: type[Row], row: Mapping[str, Any], where: str) -> Row:
     """A dataclass from a row of the configuration.
 
     Raises `ConfigError` that names the key that is unknown or missing.
@@ -190,7 +206,7 @@ def _is_open(key: str) -> bool:
 
 def _paths(config: DictConfig, prefix: str = "") -> list[str]:
     paths = []
-    for key in config:
+    for key in map(str, config):
         path = f"{prefix}{key}"
         paths.append(path)
         node = config._get_node(key)
@@ -219,7 +235,8 @@ def _check_values(config: DictConfig) -> None:
             raise ConfigError(f"{key} is {value!r}; it must be a whole number above 0")
     precision = str(config.PRECISION)
     config.PRECISION = _SHORT_PRECISIONS.get(precision, precision)
-    for key, known in (("PRECISION", PRECISIONS), ("TRAIN.STRATEGY", STRATEGIES)):
+    choices: dict[str, tuple[str, ...]] = {"PRECISION": PRECISIONS, "TRAIN.STRATEGY": STRATEGIES}
+    for key, known in choices.items():
         value = OmegaConf.select(config, key)
         if value not in known:
             raise ConfigError(f"{key} is {value!r}; choose one of {list(known)}")
@@ -227,7 +244,8 @@ def _check_values(config: DictConfig) -> None:
         value = OmegaConf.select(config, key)
         if not isinstance(value, bool):
             raise ConfigError(f"{key} is {value!r}; it must be true or false")
-    for key, known in (("METRIC.TYPE", METRICS), ("LOGGER.TYPE", LOGGERS)):
+    lists: dict[str, tuple[str, ...]] = {"METRIC.TYPE": METRICS, "LOGGER.TYPE": LOGGERS}
+    for key, known in lists.items():
         names = OmegaConf.select(config, key)
         names = [names] if isinstance(names, str) else list(names)
         unknown = [name for name in names if name not in known]
@@ -280,7 +298,7 @@ def parse_command_line(
         extend(parser)
     # KEY=VALUE is taken out first: it must not be swallowed by an option of several values.
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    known = tuple(f"{key}{end}" for key in OmegaConf.load(SCHEMA) for end in ".=")
+    known = tuple(f"{key}{end}" for key in map(str, _load(SCHEMA)) for end in ".=")
     overrides = [word for word in arguments if word.startswith(known) and "=" in word]
     options = parser.parse_args([word for word in arguments if word not in overrides])
     overrides += [*options.overrides, *as_overrides(options)]
@@ -299,7 +317,7 @@ def as_overrides(options: argparse.Namespace) -> list[str]:
     return overrides
 
 
-def plain(node: DictConfig | ListConfig) -> object:
+def plain(node: DictConfig | ListConfig) -> Any:
     """A configuration node as plain dicts, lists and values."""
     return OmegaConf.to_container(node, resolve=True)
 

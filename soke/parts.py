@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, overload
 
 import torch
 from torch import Tensor
@@ -104,7 +105,7 @@ class PartTable(Sequence[Part]):
         self._check()
 
     @classmethod
-    def from_rows(cls, rows: Iterable[Mapping[str, object]]) -> PartTable:
+    def from_rows(cls, rows: Iterable[Mapping[str, Any]]) -> PartTable:
         """Build the table from the ``PARTS`` section of a configuration or of a checkpoint."""
         parts = []
         for row in rows:
@@ -129,7 +130,11 @@ class PartTable(Sequence[Part]):
     def __len__(self) -> int:
         return len(self.parts)
 
-    def __getitem__(self, index: int) -> Part:
+    @overload
+    def __getitem__(self, index: int) -> Part: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Part, ...]: ...
+    def __getitem__(self, index: int | slice) -> Part | tuple[Part, ...]:
         return self.parts[index]
 
     def __eq__(self, other: object) -> bool:

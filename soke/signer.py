@@ -33,8 +33,8 @@ from soke.files import require
 from soke.generator import PromptBuilder, Step, iterate
 from soke.structures import TokenBatch, TokenSample
 from soke.tokenizer.streaming import StreamingDecoder
-from soke.training.checkpoints import choose_checkpoint
 from soke.training.generator_module import GeneratorModule
+from soke.training.run_checkpoints import choose_checkpoint
 from soke.visualization import TINTS
 from soke.visualization.clip_video import LOOK, SYSTEMS, Look, film, note
 from soke.visualization.clip_view import ClipToShow, System

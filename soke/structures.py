@@ -21,6 +21,7 @@ def lengths_to_mask(lengths: Tensor, size: int | None = None) -> Tensor:
     return torch.arange(size, device=lengths.device)[None] < lengths[:, None]
 
 
+@dataclass(frozen=True)
 class _Movable:
     """Adds ``.to(device)`` to a frozen dataclass of tensors (Lightning calls it)."""
 

@@ -13,7 +13,7 @@ from PIL import Image
 from soke import assemble as build
 from soke.body import BodyModel
 from soke.cli.show import command
-from soke.cli.show.codebook import (
+from soke.cli.show.codes import (
     BAR,
     CELL,
     FADED,
@@ -25,7 +25,7 @@ from soke.cli.show.codebook import (
     render_codebook,
 )
 from soke.config import load_config
-from soke.data.tokens import CodeUsage, count_codes, token_files
+from soke.data.token_files import CodeUsage, count_codes, token_files
 from soke.files import checksum
 from soke.parts import Part, PartTable
 from tests.helpers import THREE_PARTS, small_tokenizer

@@ -6,7 +6,7 @@ import argparse
 import logging
 from pathlib import Path
 
-from prepare.build_body_model.build import build
+from prepare.build_body_model.assembly import build
 
 DEFAULT_OUT = Path(__file__).parents[2] / "soke" / "body" / "assets"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from prepare.build_body_model.joints import JOINT
 from prepare.build_body_model.makehuman import MakeHuman
 from prepare.build_body_model.phenotypes import sample_phenotype
-from prepare.build_body_model.skeleton import JOINT
 from prepare.build_body_model.t_pose import TPose
 
 SHAPE_COUNT = 10

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from prepare.build_body_model.skeleton import FINGERS
+from prepare.build_body_model.joints import FINGERS
 
 #: Flexion of the three joints of a finger in radians, and how far the finger points backwards in
 #: the T pose in degrees: the flexion axis is level and perpendicular to the finger.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import nnls
 
-from prepare.build_body_model.skeleton import JOINT, JOINT_NAMES, MIRRORED_JOINTS, PARENTS
+from prepare.build_body_model.joints import JOINT, JOINT_NAMES, MIRRORED_JOINTS, PARENTS
 
 _CANDIDATES = 500
 #: Weights of the equations, most important first; all but the first are per metre.

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from prepare.build_body_model.joints import FINGERS, JOINT
 from prepare.build_body_model.makehuman import MakeHuman
-from prepare.build_body_model.skeleton import FINGERS, JOINT
 
 #: Vertex numbers that SMPL-X gives to landmarks (`smplx.vertex_ids.vertex_ids["smplx"]`).
 VERTEX_NUMBERS = {

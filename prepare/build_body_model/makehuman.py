@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from prepare.build_body_model.skeleton import JOINT_NAMES, joint_of_bone
+from prepare.build_body_model.joints import JOINT_NAMES, joint_of_bone
 from soke.files import MissingAssetError, require
 
 _METRES = 0.1  # MakeHuman counts in decimetres

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from prepare.build_body_model.joints import HAND_JOINTS, HEAD_JOINTS, JOINT
+from prepare.build_body_model.kept_surface import Surface
 from prepare.build_body_model.landmarks import VERTEX_NUMBERS
-from prepare.build_body_model.skeleton import HAND_JOINTS, HEAD_JOINTS, JOINT
-from prepare.build_body_model.surface import Surface
 
 #: The 14 joints of body evaluation, from right ankle to neck. The last is the top of the head.
 _EVALUATION_JOINTS = (

@@ -12,8 +12,8 @@ from functools import cached_property
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from prepare.build_body_model.joints import CARRIER_BONES, CENTRE_BONES, JOINT, SIDES
 from prepare.build_body_model.makehuman import MakeHuman
-from prepare.build_body_model.skeleton import CARRIER_BONES, CENTRE_BONES, JOINT, SIDES
 
 #: Where the pelvis stands, in metres: about where SMPL-X has it.
 PELVIS = np.array([0.0, -0.35, 0.01])

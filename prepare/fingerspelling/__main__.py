@@ -72,7 +72,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parse(sys.argv[1:] if arguments is None else arguments)
     from rich.logging import RichHandler
 
-    from prepare.fingerspelling.build import Settings, build
+    from prepare.fingerspelling.making import Settings, build
 
     logging.basicConfig(
         level="INFO", format="%(message)s", handlers=[RichHandler(show_time=False, show_path=False)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from prepare.fingerspelling.layouts import CSL_DAILY, HOW2SIGN, PHOENIX_2014T, Layout
+from prepare.fingerspelling.release_layouts import CSL_DAILY, HOW2SIGN, PHOENIX_2014T, Layout
 
 LATIN = tuple("abcdefghijklmnopqrstuvwxyz")
 #: Pinyin has no v; these five are one sign each.

@@ -9,7 +9,7 @@ import numpy as np
 
 from prepare.fingerspelling.rotations import from_axis_angle
 from soke.body import SIGNER_BETAS, body_name, locate_body_model
-from soke.body.files import read_body_arrays
+from soke.body.model_files import read_body_arrays
 from soke.files import checksum
 
 JOINTS = 55

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from soke.assemble.process import run_directory
 from soke.body import locate_body_model
-from soke.body.files import relaxed_hands
+from soke.body.model_files import relaxed_hands
 from soke.config import DEBUG_CLIPS, build_row, plain
 from soke.data.clips import (
     OTHER_TEXT,
@@ -37,10 +37,10 @@ from soke.data.listing.sources import Source
 from soke.data.loader import Collate, SignDataModule
 from soke.data.motion.hands import Hands
 from soke.data.motion.plausibility import compare_statistics
+from soke.data.pose_statistics import read_statistics
 from soke.data.scan import read_all, survey
-from soke.data.statistics import read_statistics
 from soke.data.store import Shard
-from soke.data.tokens import check_folder, claim_folder
+from soke.data.token_files import check_folder, claim_folder
 from soke.files import checksum
 from soke.generator import PromptBuilder, Vocabulary
 from soke.generator.prompts import GLOSS_SLOT

@@ -28,7 +28,7 @@ from soke.retrieval import (
     read_manifest,
     write_dictionary,
 )
-from soke.retrieval.dictionary import entry_words
+from soke.retrieval.sign_dictionary import entry_words
 from soke.tokenizer import PartTokenizer, encode_batches
 
 log = logging.getLogger(__name__)

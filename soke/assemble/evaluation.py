@@ -24,7 +24,7 @@ from soke.data.clips import Clips
 from soke.data.listing.annotations import Clip
 from soke.data.motion.hands import Hands
 from soke.data.scan import load_motion
-from soke.data.tokens import check_folder
+from soke.data.token_files import check_folder
 from soke.evaluation.baselines import (
     ground_truth,
     read_references,
@@ -45,11 +45,11 @@ from soke.evaluation.text_to_motion import (
     signing_measures,
 )
 from soke.files import MissingAssetError, checksum
-from soke.metrics.reconstruction import ReconstructionMetrics
+from soke.metrics.position_errors import ReconstructionMetrics
 from soke.metrics.sign_reading import SignReader
 from soke.parts import frames_to_features
 from soke.retrieval.search import PRECOMPUTED
-from soke.training.checkpoints import choose_checkpoint
+from soke.training.run_checkpoints import choose_checkpoint
 from soke.training.text_module import back_translate
 
 log = logging.getLogger(__name__)

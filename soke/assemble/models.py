@@ -13,7 +13,7 @@ from soke.assemble.data import corpora, part_table, vocabulary
 from soke.assemble.process import device
 from soke.body import BodyModel, locate_body_model
 from soke.config import check_params, plain
-from soke.data.statistics import load_statistics
+from soke.data.pose_statistics import load_statistics
 from soke.files import checksum, require
 from soke.generator import (
     GENERATORS,
@@ -25,8 +25,8 @@ from soke.generator import (
     translate,
 )
 from soke.tokenizer import PartTokenizer, load_tokenizer
-from soke.training.checkpoints import check_tokenizer, load_weights
 from soke.training.generator_module import GeneratorModule
+from soke.training.run_checkpoints import check_tokenizer, load_weights
 from soke.training.text_module import TextModule
 from soke.training.tokenizer_module import TokenizerModule
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from soke.body import BodyModel
-from soke.body.files import STAND_IN
+from soke.body.model_files import STAND_IN
 from soke.config import plain
 from soke.evaluation.results import commit, versions
 from soke.files import checksum

@@ -20,9 +20,9 @@ from soke.training.callbacks import (
     SaveBadBatch,
     checkpoint_callbacks,
 )
-from soke.training.checkpoints import AtomicCheckpointIO
-from soke.training.report import StartReport
+from soke.training.run_checkpoints import AtomicCheckpointIO
 from soke.training.sharding import GatherForValidation, ShardedStrategy
+from soke.training.start_report import StartReport
 from soke.training.throughput import Throughput
 
 

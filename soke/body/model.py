@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from soke.body.files import STAND_IN, body_name, read_body_arrays
 from soke.body.joints import SurfaceJoints
+from soke.body.model_files import STAND_IN, body_name, read_body_arrays
 from soke.body.points import ALL_JOINTS, POINT_SETS, REGION_JOINTS, Point
 from soke.body.skinning import bends, pose_joints, rotation_matrices, skin
 from soke.parts import features_to_frames, frame_slices

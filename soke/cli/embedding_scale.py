@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.clips < 1:
         raise ValueError(f"--clips must be 1 or more, got {options.clips}")
     from soke import assemble
-    from soke.assemble.embedding_scale import clip_batches, losses, report
+    from soke.assemble.scale_trial import clip_batches, losses, report
 
     assemble.prepare_process(config)
     prompts = assemble.prompt_builder(config)

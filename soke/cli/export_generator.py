@@ -25,7 +25,7 @@ from soke import assemble
 from soke.generator import MultiHeadGenerator
 from soke.generator.mbart import folder as folders
 from soke.generator.mbart.weights import Weights
-from soke.training.checkpoints import choose_checkpoint
+from soke.training.run_checkpoints import choose_checkpoint
 
 log = logging.getLogger("export_generator")
 

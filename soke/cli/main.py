@@ -100,7 +100,7 @@ COMMANDS = {
     "pack": Command("soke.cli.pack", "pack poses into memory-mapped arrays"),
     "statistics": Command("soke.cli.statistics", "mean and deviation of the training poses"),
     "dictionary": Command("soke.cli.dictionary", "make sign dictionaries from isolated signs"),
-    "vocabulary": Command("soke.cli.vocabulary", "cut a full mBART to the texts of your data sets"),
+    "vocabulary": Command("soke.cli.trim_vocabulary", "cut a full mBART to your texts"),
     "small-mbart": Command("soke.cli.small_mbart", "make a small mBART to train from scratch"),
     "embedding-scale": Command("soke.cli.embedding_scale", "how published weights were scaled"),
     "fingerspelling": Command("prepare.fingerspelling.__main__", "make the data sets of the demo"),

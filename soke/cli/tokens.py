@@ -21,7 +21,7 @@ def main() -> None:
 
     from soke import assemble
     from soke.assemble.dictionaries import check_dictionaries, write_dictionaries
-    from soke.data.tokens import token_path, write_tokens
+    from soke.data.token_files import token_path, write_tokens
     from soke.tokenizer import encode_batches
 
     assemble.prepare_process(config)

@@ -11,7 +11,7 @@ def main() -> None:
 
     from soke import assemble
     from soke.files import atomic_path
-    from soke.training.checkpoints import last_checkpoint
+    from soke.training.run_checkpoints import last_checkpoint
 
     assemble.prepare_process(config)
     assemble.check_new_run(config)

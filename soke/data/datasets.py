@@ -13,9 +13,9 @@ from torch.utils.data import Dataset
 
 from soke.data.lengths import length_rule
 from soke.data.listing.annotations import Clip
-from soke.data.sampling import draws_of
+from soke.data.samplers import draws_of
 from soke.data.scan import load_motion
-from soke.data.tokens import read_tokens, token_path
+from soke.data.token_files import read_tokens, token_path
 from soke.parts import PartTable, frames_to_features
 from soke.structures import PoseBatch, TokenSample, lengths_to_mask
 
@@ -49,7 +49,7 @@ class PoseDataset(Dataset[PoseSample]):
     """Clips as normalised features [T, 133].
 
     With ``crop`` a clip is a window of so many frames (the whole clip where it is shorter): a
-    random one for a `soke.data.sampling.SeededIndex`, the middle one for a plain number.
+    random one for a `soke.data.samplers.SeededIndex`, the middle one for a plain number.
     With ``cache`` poses stay in memory once they were read.
     """
 
@@ -121,7 +121,7 @@ class TokenDataset(Dataset[TokenSample]):
     """Clips as text and motion tokens [S, P], read from token files.
 
     With ``augment``, one time in three a token step is dropped, from the head or the tail; a plain
-    number (not a `soke.data.sampling.SeededIndex`) gives all.
+    number (not a `soke.data.samplers.SeededIndex`) gives all.
     """
 
     def __init__(

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from soke.data.sampling import EvaluationBatches, TrainingBatches, padding_share
+from soke.data.samplers import EvaluationBatches, TrainingBatches, padding_share
 from soke.structures import PoseBatch, TokenBatch
 
 log = logging.getLogger(__name__)

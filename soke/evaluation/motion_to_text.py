@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from soke.data.tokens import read_tokens, token_path
+from soke.data.token_files import read_tokens, token_path
 from soke.evaluation.journal import Record
 from soke.evaluation.references import Reference
 from soke.evaluation.scorer import translation_columns

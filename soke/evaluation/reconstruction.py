@@ -10,7 +10,7 @@ import torch
 
 from soke.data.datasets import PoseDataset, collate_poses
 from soke.evaluation.journal import Record
-from soke.metrics.reconstruction import ReconstructionMetrics
+from soke.metrics.position_errors import ReconstructionMetrics
 from soke.tokenizer import FRAMES_PER_TOKEN, PADDING, CodebookUse, PartTokenizer
 
 RECONSTRUCTION = "reconstruction (mm)"

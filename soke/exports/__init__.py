@@ -2,6 +2,6 @@
 
 from soke.exports.formats import EXPORTS, Exporter, export
 from soke.exports.glb import skinned_glb
-from soke.exports.skinning import SkinningError, skinning_error
+from soke.exports.skinned_mesh import SkinningError, skinning_error
 
 __all__ = ["EXPORTS", "Exporter", "SkinningError", "export", "skinned_glb", "skinning_error"]

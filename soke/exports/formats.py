@@ -17,7 +17,7 @@ from soke.exports.glb import write_glb
 from soke.exports.ply import write_ply
 from soke.exports.pose import write_pose
 from soke.exports.skeleton_motion import checked_fps, checked_motion
-from soke.exports.skinning import skinning_error
+from soke.exports.skinned_mesh import skinning_error
 from soke.visualization.captions import Color
 from soke.visualization.scene import body_colors
 

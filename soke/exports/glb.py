@@ -24,7 +24,7 @@ from soke.exports.skeleton_motion import (
     quaternions,
     rest_joints,
 )
-from soke.exports.skinning import Rig
+from soke.exports.skinned_mesh import Rig
 from soke.files import atomic_path
 
 #: The default colour of a body, sRGB 0 to 1.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
-from soke.retrieval.dictionary import SignDictionary
 from soke.retrieval.language import Language, entry_languages, language_named
+from soke.retrieval.sign_dictionary import SignDictionary
 from soke.retrieval.words import Word, clean, fold
 
 Words = tuple[str, ...]

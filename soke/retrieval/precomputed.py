@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from soke.files import MissingAssetError
-from soke.retrieval.dictionary import SignDictionary, read_json_object
+from soke.retrieval.sign_dictionary import SignDictionary, read_json_object
 from soke.retrieval.text_search import TOO_MANY
 from soke.structures import Keyword, Retrieval
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from soke.parts import PartTable
-from soke.retrieval.dictionary import SignDictionary, check_origin
 from soke.retrieval.language import language_named
 from soke.retrieval.precomputed import PrecomputedSearch, read_keyword_files
+from soke.retrieval.sign_dictionary import SignDictionary, check_origin
 from soke.retrieval.text_search import STOP_WORD, TOO_MANY, TextSearch
 from soke.structures import Keyword, Retrieval
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from soke.retrieval.dictionary import SignDictionary
 from soke.retrieval.index import SignIndex
 from soke.retrieval.language import Language, zipf
+from soke.retrieval.sign_dictionary import SignDictionary
 from soke.retrieval.word_parts import SPELLED, WordParts
 from soke.retrieval.words import APOSTROPHES, Word, is_spaceless, join_words
 from soke.structures import Keyword, Retrieval

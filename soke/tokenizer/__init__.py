@@ -1,10 +1,10 @@
 """Motion to tokens and back, one VQ-VAE per part."""
 
 from soke.tokenizer.codebook_usage import CodebookUse
+from soke.tokenizer.conv_network import FRAMES_PER_TOKEN
 from soke.tokenizer.encoding import encode_batches
 from soke.tokenizer.loading import load_tokenizer, save_published, save_safetensors
 from soke.tokenizer.losses import reconstruction_loss
-from soke.tokenizer.network import FRAMES_PER_TOKEN
 from soke.tokenizer.quantizers import PADDING, QUANTIZERS
 from soke.tokenizer.tokenizer import PartTokenizer
 

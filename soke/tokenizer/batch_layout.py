@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from soke.tokenizer.network import FRAMES_PER_TOKEN, REACH_OF_STACK
+from soke.tokenizer.conv_network import FRAMES_PER_TOKEN, REACH_OF_STACK
 
 #: Empty token steps between two clips: the reach of the widest convolution at the lowest rate.
 GAP = REACH_OF_STACK

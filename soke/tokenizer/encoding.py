@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from soke.structures import PoseBatch
-from soke.tokenizer.network import FRAMES_PER_TOKEN
+from soke.tokenizer.conv_network import FRAMES_PER_TOKEN
 from soke.tokenizer.tokenizer import PartTokenizer
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from soke.checkpoints import select
 from soke.parts import PartTable
-from soke.tokenizer.network import DILATIONS
+from soke.tokenizer.conv_network import DILATIONS
 from soke.tokenizer.quantizers import CodebookQuantizer
 from soke.tokenizer.tokenizer import PartTokenizer
 

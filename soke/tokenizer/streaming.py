@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from soke.parts import FEATURE_SIZE
-from soke.tokenizer.network import FRAMES_PER_TOKEN, Decoder
+from soke.tokenizer.conv_network import FRAMES_PER_TOKEN, Decoder
 from soke.tokenizer.tokenizer import PartTokenizer
 
 #: Tokens decoded at once at most, however many are pushed: bounds the memory of a window.

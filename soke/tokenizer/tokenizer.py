@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from soke.parts import FEATURE_SIZE, PartTable
 from soke.structures import TokenizerOutput, lengths_to_mask
 from soke.tokenizer.batch_layout import Layout
-from soke.tokenizer.network import FRAMES_PER_TOKEN, Decoder, Encoder
+from soke.tokenizer.conv_network import FRAMES_PER_TOKEN, Decoder, Encoder
 from soke.tokenizer.quantizers import PADDING, Quantizer, build_quantizer
 from soke.tokenizer.ranks import batch_share
 

@@ -12,7 +12,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from soke.body import BodyModel
 from soke.files import atomic_path
-from soke.training.checkpoints import BEST, LAST, checkpoint_folder
+from soke.training.run_checkpoints import BEST, LAST, checkpoint_folder
 from soke.training.tokenizer_module import NonFiniteLossError
 from soke.visualization import Panel, render_clip
 

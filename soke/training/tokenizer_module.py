@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from soke.body import POINT_SETS, BodyModel
 from soke.metrics.aggregate import TOTAL, CorpusMean
-from soke.metrics.reconstruction import clip_point_errors
+from soke.metrics.position_errors import clip_point_errors
 from soke.structures import PoseBatch, TokenizerOutput
 from soke.tokenizer import FRAMES_PER_TOKEN, CodebookUse, PartTokenizer, reconstruction_loss
 from soke.training.base_module import TrainingModule

@@ -7,8 +7,8 @@ import pickle
 import numpy as np
 import pytest
 
-from prepare.fingerspelling.build import Settings, build
 from prepare.fingerspelling.languages import LANGUAGES
+from prepare.fingerspelling.making import Settings, build
 from soke.data.listing.sources import Source
 from soke.parts import PARAMETERS
 

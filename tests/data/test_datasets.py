@@ -6,10 +6,10 @@ import torch
 
 from soke.data.corpora import corpus_of_language, select_corpora
 from soke.data.datasets import LengthLimits, PoseDataset, TokenDataset, collate_poses
+from soke.data.pose_statistics import load_statistics
 from soke.data.predictions import Prediction, prediction_path, read_predictions, write_prediction
-from soke.data.sampling import SeededIndex
-from soke.data.statistics import load_statistics
-from soke.data.tokens import check_folder, claim_folder, read_tokens, token_path, write_tokens
+from soke.data.samplers import SeededIndex
+from soke.data.token_files import check_folder, claim_folder, read_tokens, token_path, write_tokens
 from soke.parts import FEATURE_COLUMNS, PartTable
 from tests.helpers import CORPORA, THREE_PARTS
 

@@ -15,8 +15,8 @@ from soke.data.motion.plausibility import (
     compare_statistics,
 )
 from soke.data.packing import pack
+from soke.data.pose_statistics import Moments, load_statistics, read_statistics, save_statistics
 from soke.data.scan import read_all
-from soke.data.statistics import Moments, load_statistics, read_statistics, save_statistics
 from tests.data.conftest import demo_corpora
 
 ANGLES, LEFT, RIGHT, EXPRESSION = slice(0, 159), slice(66, 111), slice(111, 156), slice(169, 179)

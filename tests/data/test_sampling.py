@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soke.data.datasets import LengthLimits
-from soke.data.sampling import (
+from soke.data.samplers import (
     EvaluationBatches,
     SeededIndex,
     TrainingBatches,

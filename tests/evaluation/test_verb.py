@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from soke.body.files import locate_body_model, relaxed_hands
+from soke.body.model_files import locate_body_model, relaxed_hands
 from soke.cli.main import run_verb
 from soke.cli.test import main
 from soke.data.motion.hands import HANDS

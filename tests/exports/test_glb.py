@@ -4,7 +4,7 @@ import torch
 import trimesh
 
 from soke.exports import export, skinned_glb, skinning_error
-from soke.exports.skinning import Rig
+from soke.exports.skinned_mesh import Rig
 from soke.visualization.scene import body_colors
 from tests.exports.gltf import Glb
 

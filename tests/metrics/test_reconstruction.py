@@ -7,15 +7,15 @@ import torch
 
 from soke.body import STAND_IN, BodyModel
 from soke.files import MissingAssetError
-from soke.metrics import reconstruction
+from soke.metrics import position_errors
 from soke.metrics.aggregate import TOTAL
-from soke.metrics.reconstruction import (
+from soke.metrics.position_errors import (
     MeanPointError,
     ReconstructionMetrics,
     clip_point_errors,
     point_errors,
 )
-from soke.metrics.surface import SurfacePoints
+from soke.metrics.surface_points import SurfacePoints
 from soke.structures import BodyOutput
 from tests.metrics.clips import plain_aligned
 from tests.metrics.test_aggregate import on_ranks
@@ -106,7 +106,7 @@ def test_every_frame_counts_the_same(body, metrics):
 
 
 def test_memory_is_bounded(body, metrics, monkeypatch):
-    monkeypatch.setattr(reconstruction, "_CHUNK", 7)
+    monkeypatch.setattr(position_errors, "_CHUNK", 7)
     posed = []
 
     def counted(motion):

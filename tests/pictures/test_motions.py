@@ -8,7 +8,7 @@ from soke.cli.show.motions import render_motion, render_tokens
 from soke.cli.show.output import Output
 from soke.config import load_config
 from soke.data.motion_files import SignedText, write_motion
-from soke.data.tokens import write_tokens
+from soke.data.token_files import write_tokens
 from soke.files import MissingAssetError
 from soke.parts import features_to_frames
 from tests.pictures.test_texts import run_verb

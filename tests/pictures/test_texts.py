@@ -13,7 +13,7 @@ from soke.cli.show.output import Output
 from soke.cli.show.typed_texts import render_texts
 from soke.config import load_config
 from soke.data.motion_files import read_motion
-from soke.data.tokens import read_tokens
+from soke.data.token_files import read_tokens
 from soke.parts import PartTable
 from soke.visualization.clip_video import note
 from tests.helpers import THREE_PARTS

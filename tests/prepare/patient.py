@@ -14,7 +14,7 @@ from soke import assemble as build
 from soke.cli.doctor.__main__ import check_all, parse
 from soke.cli.main import COMMANDS
 from soke.config import parse_command_line
-from soke.data.tokens import claim_folder, write_tokens
+from soke.data.token_files import claim_folder, write_tokens
 from soke.files import checksum
 from soke.parts import PartTable
 from tests.data.conftest import CorpusWriter, motion

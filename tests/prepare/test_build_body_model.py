@@ -12,9 +12,9 @@ from smplx.vertex_ids import vertex_ids as published_vertex_ids
 
 import soke.body
 from prepare.build_body_model import makehuman
-from prepare.build_body_model.build import build
+from prepare.build_body_model.assembly import build
+from prepare.build_body_model.joints import JOINT, JOINT_NAMES, MIRRORED_JOINTS, PARENTS
 from prepare.build_body_model.landmarks import VERTEX_NUMBERS
-from prepare.build_body_model.skeleton import JOINT, JOINT_NAMES, MIRRORED_JOINTS, PARENTS
 from soke.files import MissingAssetError
 from soke.unpickling import safe_load_pickle
 

@@ -10,8 +10,8 @@ import smplx
 import torch
 
 import soke.body
+from prepare.build_body_model.joints import JOINT, JOINT_NAMES
 from prepare.build_body_model.landmarks import VERTEX_NUMBERS
-from prepare.build_body_model.skeleton import JOINT, JOINT_NAMES
 
 FOLDER = Path(soke.body.__file__).parent / "assets" / "smplx"
 SIDES = ("left", "right")

@@ -13,6 +13,7 @@ from PIL import Image
 from soke.cli.charts import COLORS
 from soke.cli.describe import __main__ as command
 from soke.cli.describe import figures
+from soke.cli.describe.corpus_tables import all_tables
 from soke.cli.describe.counting import (
     characters,
     count_frames,
@@ -22,13 +23,12 @@ from soke.cli.describe.counting import (
     words,
 )
 from soke.cli.describe.description import describe
-from soke.cli.describe.tables import all_tables
 from soke.cli.tables import WIDTH
 from soke.config import load_config
 from soke.data.datasets import LengthLimits
 from soke.data.lengths import length_rule, thin_frames
 from soke.data.listing.annotations import NO_POSES, too_long
-from soke.data.tokens import token_path, write_tokens
+from soke.data.token_files import token_path, write_tokens
 from soke.generator.vocabulary import UNK
 from tests.data.conftest import CorpusWriter, motion
 from tests.helpers import mbart_folder

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from soke.cli.doctor.rows import NOTE, OK, WRONG
-from soke.data.tokens import write_tokens
+from soke.data.token_files import write_tokens
 from soke.files import checksum
 from soke.parts import PartTable
 from soke.retrieval import SignDictionary, write_dictionary

@@ -9,7 +9,7 @@ import torch
 from soke import assemble as build
 from soke.cli.embedding_scale import main
 from soke.config import load_config
-from soke.data.tokens import token_path, write_tokens
+from soke.data.token_files import token_path, write_tokens
 from soke.generator.mbart.weights import Weights
 from soke.generator.network import SCALE_EMBEDDING
 from soke.structures import TokenSample

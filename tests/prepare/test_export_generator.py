@@ -14,7 +14,7 @@ from soke.config import load_config
 from soke.generator import GENERATORS, MultiHeadGenerator, Vocabulary, read_config
 from soke.generator.released_generator import load_published
 from soke.structures import TokenSample
-from soke.training.checkpoints import load_weights
+from soke.training.run_checkpoints import load_weights
 from tests.helpers import small_generator
 from tests.runs import small_run
 

@@ -14,12 +14,12 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from prepare.fingerspelling import corpora, letters
+from prepare.fingerspelling import clip_writing, letters
 from prepare.fingerspelling.__main__ import WORDS, main, word_counts
-from prepare.fingerspelling.build import Settings, build
 from prepare.fingerspelling.languages import LANGUAGES, spell_letters, spell_pinyin
-from prepare.fingerspelling.layouts import safe_name, write_clip
+from prepare.fingerspelling.making import Settings, build
 from prepare.fingerspelling.recordings import read_alphabet
+from prepare.fingerspelling.release_layouts import safe_name, write_clip
 from prepare.fingerspelling.rotations import (
     align_signs,
     angle_between,
@@ -28,9 +28,9 @@ from prepare.fingerspelling.rotations import (
     to_quaternions,
 )
 from prepare.fingerspelling.skeleton import rest_skeleton
-from prepare.fingerspelling.words import Word, seeded, split_words, suitable_words
+from prepare.fingerspelling.word_lists import Word, seeded, split_words, suitable_words
 from soke.data import load_motion, read_annotations, read_isolated_signs
-from soke.data.statistics import Moments
+from soke.data.pose_statistics import Moments
 from soke.files import MissingAssetError
 from soke.parts import PARAMETERS
 from soke.unpickling import safe_load_pickle
@@ -240,7 +240,7 @@ def test_a_stopped_run_goes_on_to_the_same_bytes(tmp_path, monkeypatch, smaller)
         write_clip(folder, names, frames)
 
     with monkeypatch.context() as patch:
-        patch.setattr(corpora, "write_clip", stop_in_the_middle)
+        patch.setattr(clip_writing, "write_clip", stop_in_the_middle)
         with pytest.raises(KeyboardInterrupt):
             build(SMALLER, tmp_path, processes=1)
     assert not (tmp_path / "manifest.json").exists()
@@ -259,7 +259,7 @@ def test_a_stopped_run_goes_on_to_the_same_bytes(tmp_path, monkeypatch, smaller)
 
 
 def test_processes_do_not_change_the_result(tmp_path, monkeypatch, smaller):
-    monkeypatch.setattr(corpora, "_WORTH_PROCESSES", 2)
+    monkeypatch.setattr(clip_writing, "_WORTH_PROCESSES", 2)
     build(SMALLER, tmp_path, processes=2)
     assert file_bytes(tmp_path) == smaller
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from prepare import pack_poses, pose_statistics
-from soke.data.statistics import Moments, load_statistics, save_statistics
+from soke.data.pose_statistics import Moments, load_statistics, save_statistics
 from tests.data.conftest import CorpusWriter, motion, snapshot
 
 ROOT = Path(__file__).parents[2]

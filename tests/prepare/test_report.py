@@ -13,7 +13,7 @@ import pytest
 
 from soke.cli.report import __main__ as command
 from soke.cli.report import distributions, films
-from soke.cli.report.clips import chosen_clips
+from soke.cli.report.clip_choice import chosen_clips
 from soke.cli.report.page import build_page
 from soke.cli.run_results import read_results
 from tests.prepare.made_up_results import write_made_up_prediction, write_made_up_results

@@ -8,7 +8,7 @@ import torch
 from transformers import MBartConfig, MBartForConditionalGeneration, MBartModel
 
 from prepare.trim_vocabulary import choose, count_pieces, read_texts, trim
-from soke.cli.vocabulary import main
+from soke.cli.trim_vocabulary import main
 from soke.generator import Vocabulary
 from soke.generator.mbart.text_tokenizer import open_pieces
 from soke.generator.vocabulary import UNK

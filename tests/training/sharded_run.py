@@ -25,9 +25,9 @@ from torch.distributed.fsdp import (
 )
 
 from soke.training.callbacks import EpochSeed, checkpoint_callbacks
-from soke.training.checkpoints import AtomicCheckpointIO
-from soke.training.report import StartReport
+from soke.training.run_checkpoints import AtomicCheckpointIO
 from soke.training.sharding import GatherForValidation, ShardedStrategy
+from soke.training.start_report import StartReport
 from tests.training.test_resume import configure_for, generator_run
 
 

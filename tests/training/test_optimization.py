@@ -3,13 +3,13 @@ import math
 import pytest
 import torch
 
-from soke.training.checkpoints import (
+from soke.training.optimization import WarmupCosine, configure
+from soke.training.run_checkpoints import (
     check_tokenizer,
     choose_checkpoint,
     last_checkpoint,
     load_weights,
 )
-from soke.training.optimization import WarmupCosine, configure
 
 
 def test_warm_up_and_cosine_end_where_they_should():

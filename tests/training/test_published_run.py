@@ -8,7 +8,7 @@ from soke.config import load_config
 from soke.generator import MultiHeadGenerator, generate, read_config
 from soke.generator.mbart.weights import Weights
 from soke.structures import TokenSample
-from soke.training.checkpoints import load_weights
+from soke.training.run_checkpoints import load_weights
 from tests.runs import small_run
 
 

@@ -11,7 +11,7 @@ from torch import nn
 from soke import assemble as build
 from soke.structures import Keyword, Retrieval
 from soke.training.memory import MemoryEstimate, live_bytes, optimizer_bytes
-from soke.training.report import describe_parameters, estimate, longest_clip
+from soke.training.start_report import describe_parameters, estimate, longest_clip
 from soke.training.throughput import Throughput
 from tests.training.test_resume import (
     clips,  # noqa: F401 (a fixture)
@@ -158,7 +158,7 @@ def test_a_training_reports_what_it_is(tmp_path, clips, caplog):  # noqa: F811
     config = configured(tmp_path, "TRAIN.ACCUMULATE=3", "LOGGER.TYPE=[tensorboard]")
     trainer = build.trainer(config, module, data)
     trainer.fit(module, data)
-    text = next(r.getMessage() for r in caplog.records if r.name == "soke.training.report")
+    text = next(r.getMessage() for r in caplog.records if r.name == "soke.training.start_report")
     assert "parameters: embeddings" in text and "memory of a process" in text
     assert "a step: 9 clips (3 x 1 processes x 3 batches)" in text and "1 steps an epoch" in text
     assert "padding: " in text

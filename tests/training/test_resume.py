@@ -18,12 +18,12 @@ from soke.body import STAND_IN, BodyModel
 from soke.data.clips import Clips, Group, Summary
 from soke.data.datasets import LengthLimits, PoseDataset, TokenDataset, collate_poses
 from soke.data.loader import SignDataModule
-from soke.data.tokens import token_path, write_tokens
+from soke.data.token_files import token_path, write_tokens
 from soke.generator import PromptBuilder, generate
 from soke.training.callbacks import EpochSeed, checkpoint_callbacks
-from soke.training.checkpoints import AtomicCheckpointIO, last_checkpoint
 from soke.training.generator_module import GeneratorModule
 from soke.training.optimization import WarmupCosine
+from soke.training.run_checkpoints import AtomicCheckpointIO, last_checkpoint
 from soke.training.tokenizer_module import TokenizerModule
 from tests.data.conftest import CorpusWriter, motion
 from tests.helpers import CORPORA, small_generator, small_tokenizer
@@ -189,7 +189,7 @@ def test_a_checkpoint_that_is_cut_short_keeps_the_one_before(tmp_path):
     path = tmp_path / "checkpoints" / "last.ckpt"
     AtomicCheckpointIO().save_checkpoint({"epoch": 0}, path)
     code = (
-        "import sys, torch; from soke.training.checkpoints import AtomicCheckpointIO\n"
+        "import sys, torch; from soke.training.run_checkpoints import AtomicCheckpointIO\n"
         "content = {'epoch': 1, 'x': [torch.zeros(5_000_000) for _ in range(20)]}\n"
         "print('writing', flush=True); AtomicCheckpointIO().save_checkpoint(content, sys.argv[1])"
     )

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from soke.generator import Generator
-from soke.training.checkpoints import load_weights
+from soke.training.run_checkpoints import load_weights
 from tests.helpers import small_generator
 from tests.training.test_resume import clips  # noqa: F401 (a fixture)
 

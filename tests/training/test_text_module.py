@@ -13,10 +13,10 @@ from soke import assemble as build
 from soke.config import load_config
 from soke.data.datasets import TokenDataset
 from soke.data.loader import SignDataModule
-from soke.data.tokens import token_path, write_tokens
+from soke.data.token_files import token_path, write_tokens
 from soke.generator import SignToText, translate
 from soke.generator.vocabulary import EOS
-from soke.training.checkpoints import AtomicCheckpointIO, last_checkpoint, load_weights
+from soke.training.run_checkpoints import AtomicCheckpointIO, last_checkpoint, load_weights
 from soke.training.text_module import TextModule, back_translate
 from tests.generator.test_sign_to_text import PARTS, text_prompts
 from tests.helpers import CORPORA, small_config, token_samples

@@ -7,7 +7,7 @@ from torch import nn
 
 from soke.body import POINT_SETS
 from soke.data.datasets import PoseSample, collate_poses
-from soke.metrics.reconstruction import point_errors
+from soke.metrics.position_errors import point_errors
 from soke.structures import PoseBatch
 from soke.tokenizer import QUANTIZERS, load_tokenizer, reconstruction_loss
 from soke.training.optimization import WarmupCosine

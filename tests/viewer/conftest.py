@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from soke.body import BodyModel
-from soke.body.files import STAND_IN, read_body_arrays
+from soke.body.model_files import STAND_IN, read_body_arrays
 from soke.viewer import write_page
 from tests.viewer.clips import clip
 

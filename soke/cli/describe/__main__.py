@@ -29,9 +29,9 @@ def main() -> None:
     arguments = [*sys.argv[1:], "--nodebug"]
     config, options = parse_command_line(__doc__.splitlines()[0], add_options, arguments)
     from soke import assemble
+    from soke.cli.describe.corpus_tables import all_tables
     from soke.cli.describe.description import describe, write_json
     from soke.cli.describe.figures import draw_all
-    from soke.cli.describe.tables import all_tables
     from soke.cli.tables import show
 
     assemble.prepare_process(config)

@@ -19,7 +19,7 @@ from soke.data.clips import Group, Summary
 from soke.data.corpora import Corpus
 from soke.data.datasets import LengthLimits
 from soke.data.listing.annotations import Clip
-from soke.data.tokens import CodeUsage
+from soke.data.token_files import CodeUsage
 from soke.generator.vocabulary import UNK
 
 Row = dict[str, Any]

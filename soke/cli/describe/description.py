@@ -14,7 +14,7 @@ from soke import assemble
 from soke.cli.describe import counting
 from soke.cli.describe.counting import Row, Section
 from soke.data.datasets import LengthLimits
-from soke.data.tokens import count_codes, token_path
+from soke.data.token_files import count_codes, token_path
 from soke.files import MissingAssetError, atomic_path
 from soke.generator import Vocabulary
 

@@ -14,7 +14,7 @@ import torch
 from omegaconf import DictConfig
 
 from soke import assemble
-from soke.cli.doctor import machine, models
+from soke.cli.doctor import machine, model_checks
 from soke.cli.doctor.rows import TEST, TOKENIZER, TOKENS, TRAIN, VIDEOS, Check, warn
 from soke.cli.doctor.run import Run
 from soke.config import check_params, plain
@@ -23,8 +23,8 @@ from soke.data.datasets import PoseDataset
 from soke.data.layouts import layout_named
 from soke.data.listing.annotations import SIGNS, DropCounts
 from soke.data.motion.plausibility import CONSTANT
+from soke.data.pose_statistics import load_statistics
 from soke.data.scan import survey
-from soke.data.statistics import load_statistics
 from soke.data.store import Shard, shard_folder
 from soke.files import require
 from soke.generator.mbart.folder import REMEDY
@@ -46,20 +46,20 @@ def sections(run: Run) -> Iterator[tuple[str, list[Check]]]:
     yield "Run", place
     yield "Data", [*_data_checks(run)]
     if run.kind == "tokenizer":
-        yield "Tokenizer", [Check(run.kind, models.network, after=["statistics"])]
+        yield "Tokenizer", [Check(run.kind, model_checks.network, after=["statistics"])]
     else:
         yield "Tokens", [*_token_checks(run)]
         yield "Generator", [*_generator_checks(run)]
     after = [run.kind, "tokenizer"]
-    checks = [Check("checkpoint to test", models.tested, TEST, after)]
+    checks = [Check("checkpoint to test", model_checks.tested, TEST, after)]
     if run.config.TRAIN.PRETRAINED:
-        checks.append(Check("TRAIN.PRETRAINED", models.start_weights, after=after))
+        checks.append(Check("TRAIN.PRETRAINED", model_checks.start_weights, after=after))
     yield "Checkpoints", checks
     local = [
         Check("body model", machine.body),
         Check("side files", machine.side_files, TEST, ["body model"]),
         Check("GPU", machine.devices),
-        Check("strategy", models.strategy, after=[run.kind, "GPU"]),
+        Check("strategy", model_checks.strategy, after=[run.kind, "GPU"]),
         Check("renderer", machine.renderer),
         Check("video encoder", machine.encoder, VIDEOS),
         Check("fonts", machine.fonts),
@@ -93,27 +93,29 @@ def _data_checks(run: Run) -> Iterator[Check]:
 
 def _token_checks(run: Run) -> Iterator[Check]:
     another = "Name another with TRAIN.PRETRAINED_VAE=..., or train it again"
-    yield Check("tokenizer", models.trained_tokenizer, remedy=another)
-    yield Check("token files", models.token_folder)
+    yield Check("tokenizer", model_checks.trained_tokenizer, remedy=another)
+    yield Check("token files", model_checks.token_folder)
     for corpus in run.corpora:
         splits = [f"{corpus.name} {split}" for split in run.training_splits]
         after = ["token files", corpus.name, *splits]
-        yield Check(f"tokens of {corpus.name}", partial(models.tokens, corpus=corpus), after=after)
+        yield Check(
+            f"tokens of {corpus.name}", partial(model_checks.tokens, corpus=corpus), after=after
+        )
     if run.kind == "generator" and run.config.RETRIEVAL.MAX_KEYWORDS:
         for path in dict.fromkeys(corpus.dictionary for corpus in run.corpora):
             if path is not None:
-                look = partial(models.dictionary, path=path)
-                yield Check("dictionary", look, remedy=models.REPLACE_DICTIONARY)
+                look = partial(model_checks.dictionary, path=path)
+                yield Check("dictionary", look, remedy=model_checks.REPLACE_DICTIONARY)
 
 
 def _generator_checks(run: Run) -> Iterator[Check]:
-    yield Check("mBART folder", models.vocabulary, remedy=REMEDY)
-    yield Check(run.kind, models.network, after=["mBART folder"])
+    yield Check("mBART folder", model_checks.vocabulary, remedy=REMEDY)
+    yield Check(run.kind, model_checks.network, after=["mBART folder"])
     # The weights of TRAIN.PRETRAINED take the place of mBART's.
     if run.config.model.generator.pretrained and not run.config.TRAIN.PRETRAINED:
-        yield Check("mBART weights", models.mbart_weights, after=[run.kind])
+        yield Check("mBART weights", model_checks.mbart_weights, after=[run.kind])
     after = [run.kind, "tokenizer", "dictionary"]
-    yield Check("prompts", models.prompts, after=after)
+    yield Check("prompts", model_checks.prompts, after=after)
 
 
 def _configuration(run: Run) -> str:

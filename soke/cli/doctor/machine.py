@@ -15,8 +15,8 @@ from soke import assemble
 from soke.body import STAND_IN
 from soke.cli.doctor.rows import warn
 from soke.cli.doctor.run import Run
-from soke.metrics.surface import score_points
-from soke.training.checkpoints import last_checkpoint
+from soke.metrics.surface_points import score_points
+from soke.training.run_checkpoints import last_checkpoint
 from soke.visualization import Camera, Rasterizer, find_font, write_video
 
 _GIGABYTE = 2**30

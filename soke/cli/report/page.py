@@ -9,9 +9,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from rich.progress import track
 
-from soke.cli.report import distributions, formats
+from soke.cli.report import distributions, wording
 from soke.cli.report import published_scores as published
-from soke.cli.report.clips import chosen_clips, order_of
+from soke.cli.report.clip_choice import chosen_clips, order_of
 from soke.cli.report.films import FilmMaker
 from soke.cli.run_results import Results
 from soke.metrics.aggregate import TOTAL
@@ -81,7 +81,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     for function in ("title", "readable", "label", "number", "interval", "by_group"):
-        environment.filters[function] = getattr(formats, function)
+        environment.filters[function] = getattr(wording, function)
     return environment
 
 
@@ -98,7 +98,7 @@ def _charts(results: Results, corpora: list[str]) -> list[distributions.Chart]:
                 system: rows.loc[rows["corpus"] == corpus, name].to_numpy(float)
                 for system, rows in tables.items()
             }
-            title = f"{formats.label(name)}{unit}, {formats.title(corpus)}"
+            title = f"{wording.label(name)}{unit}, {wording.title(corpus)}"
             found.append(distributions.make_chart(title, values))
     return [chart for chart in found if chart]
 
@@ -116,7 +116,7 @@ def _configuration(results: Results) -> str:
 
 def _facts(results: Results) -> dict[str, str]:
     about = results.about
-    facts = {formats.readable(key): str(about[key]) for key in _FACTS if about.get(key) is not None}
+    facts = {wording.readable(key): str(about[key]) for key in _FACTS if about.get(key) is not None}
     versions = about.get("versions") or {}
     if versions:
         facts["versions"] = ", ".join(f"{name} {version}" for name, version in versions.items())

@@ -61,7 +61,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def main() -> None:
     config, options = parse_command_line(__doc__, add_options)
     from soke import assemble
-    from soke.cli.show.codebook import render_codebook
+    from soke.cli.show.codes import render_codebook
     from soke.cli.show.motions import render_motion, render_tokens
     from soke.cli.show.output import output_of
     from soke.cli.show.test_clips import render_test_clips

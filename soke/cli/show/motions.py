@@ -17,7 +17,7 @@ from soke.data.corpora import corpus_of_language
 from soke.data.motion.hands import Hands
 from soke.data.motion_files import FPS
 from soke.data.poses import read_poses
-from soke.data.tokens import read_tokens
+from soke.data.token_files import read_tokens
 from soke.files import require
 from soke.parts import frames_to_features
 from soke.visualization import TINTS

@@ -14,7 +14,7 @@ from soke import assemble as build
 from soke.cli.show.output import Output
 from soke.data.corpora import corpus_of_language
 from soke.data.motion_files import SignedText
-from soke.data.tokens import write_tokens
+from soke.data.token_files import write_tokens
 from soke.signer import Signer, build_signer
 from soke.visualization.clip_video import listed
 from soke.visualization.clip_view import ClipToShow

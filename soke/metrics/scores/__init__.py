@@ -1,6 +1,6 @@
 """Scores as functions of sums over clips: values, intervals, differences of systems."""
 
-from soke.metrics.scores.resampling import (
+from soke.metrics.scores.bootstrap import (
     PairedDifference,
     bootstrap,
     paired_difference,

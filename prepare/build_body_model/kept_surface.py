@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from prepare.build_body_model.decimation import Vertices, decimate
+from prepare.build_body_model.joints import HAND_JOINTS, HEAD_JOINTS
 from prepare.build_body_model.landmarks import FACE_POINTS, JAW_LINE, VERTEX_NUMBERS
 from prepare.build_body_model.makehuman import MakeHuman
-from prepare.build_body_model.skeleton import HAND_JOINTS, HEAD_JOINTS
 
 VERTEX_COUNT = 10475
 

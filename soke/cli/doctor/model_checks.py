@@ -12,11 +12,11 @@ from soke.config import load_config
 from soke.data.corpora import Corpus
 from soke.data.listing.annotations import DropCounts
 from soke.data.scan import survey
-from soke.data.tokens import check_folder, read_tokens, token_path
+from soke.data.token_files import check_folder, read_tokens, token_path
 from soke.files import MissingAssetError, checksum, require
 from soke.generator import read_config
 from soke.retrieval import SignDictionary, check_origin
-from soke.training.checkpoints import check_tokenizer, choose_checkpoint, load_weights
+from soke.training.run_checkpoints import check_tokenizer, choose_checkpoint, load_weights
 
 REPLACE_DICTIONARY = (
     "Name another with CORPORA.<name>.dictionary=..., or make it anew from isolated signs: "

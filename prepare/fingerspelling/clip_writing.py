@@ -13,15 +13,15 @@ from pathlib import Path
 
 import numpy as np
 
-from prepare.fingerspelling.build import Settings
 from prepare.fingerspelling.languages import LANGUAGES, Language
-from prepare.fingerspelling.layouts import Entry, safe_name, write_clip, write_signs
 from prepare.fingerspelling.letters import Letter, convert_alphabet
+from prepare.fingerspelling.making import Settings
 from prepare.fingerspelling.recordings import FPS
+from prepare.fingerspelling.release_layouts import Entry, safe_name, write_clip, write_signs
 from prepare.fingerspelling.skeleton import Skeleton
 from prepare.fingerspelling.spelling import Speller, to_frames
-from prepare.fingerspelling.words import Word, seeded, split_words, suitable_words
-from soke.data.statistics import Moments, save_statistics
+from prepare.fingerspelling.word_lists import Word, seeded, split_words, suitable_words
+from soke.data.pose_statistics import Moments, save_statistics
 
 #: The loaders squeeze longer clips: spelling would become unreadable.
 LONGEST_CLIP = 400

@@ -17,8 +17,8 @@ from pathlib import Path
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from prepare.fingerspelling.languages import LANGUAGES
-from prepare.fingerspelling.layouts import SIGN_LIST
 from prepare.fingerspelling.recordings import WHEEL, lexicon_folder
+from prepare.fingerspelling.release_layouts import SIGN_LIST
 from soke.body import body_name, locate_body_model
 from soke.files import atomic_path, checksum
 
@@ -82,7 +82,7 @@ def build(settings: Settings, out: Path, force: bool = False, processes: int = 2
         shutil.rmtree(discarded)
     _write_json(out / SETTINGS, identity)
 
-    from prepare.fingerspelling.corpora import write_corpora
+    from prepare.fingerspelling.clip_writing import write_corpora
     from prepare.fingerspelling.skeleton import rest_skeleton
 
     columns = (

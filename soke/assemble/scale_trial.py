@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Subset
 
 from soke import assemble
 from soke.data.datasets import TokenDataset
-from soke.data.tokens import check_folder
+from soke.data.token_files import check_folder
 from soke.files import checksum
 from soke.generator import Generator, PromptBuilder
 from soke.generator.network import SCALE_EMBEDDING, ScaleEmbedding

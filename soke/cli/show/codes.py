@@ -22,7 +22,7 @@ from torch import Tensor
 from soke import assemble as build
 from soke.body import BodyModel
 from soke.cli.show.output import output_folder
-from soke.data.tokens import CodeUsage, check_folder, count_codes, token_files
+from soke.data.token_files import CodeUsage, check_folder, count_codes, token_files
 from soke.files import checksum
 from soke.parts import FEATURE_SIZE, Part
 from soke.tokenizer import FRAMES_PER_TOKEN, PartTokenizer

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from soke.body import BodyModel
 from soke.body.alignment import root_align, similarity_errors
 from soke.metrics.aggregate import TOTAL, CorpusMean
-from soke.metrics.surface import SurfacePoints, score_points
+from soke.metrics.surface_points import SurfacePoints, score_points
 from soke.parts import FEATURE_SIZE
 from soke.structures import BodyOutput
 
@@ -113,7 +113,7 @@ class ReconstructionMetrics(nn.Module):
     at a time. Scores lie on the body's device.
 
     Args:
-        body: poses the motions; the files that `soke.metrics.surface.score_points` names lie
+        body: poses the motions; the files that `soke.metrics.surface_points.score_points` names lie
             beside it.
         corpora: the corpora that scores are kept for.
     """

@@ -11,11 +11,11 @@ from prepare.build_body_model import side_files, writing
 from prepare.build_body_model.directions import expression_directions, shape_directions
 from prepare.build_body_model.hand_mean import hand_mean
 from prepare.build_body_model.joint_regressor import Rig, fit_joint_regressor
+from prepare.build_body_model.joints import JOINT, JOINT_NAMES, PARENTS
+from prepare.build_body_model.kept_surface import Surface, build_surface
 from prepare.build_body_model.landmarks import FACE_POINTS, JAW_LINE, face_points_on, find_landmarks
 from prepare.build_body_model.makehuman import load_makehuman
 from prepare.build_body_model.phenotypes import Phenotype
-from prepare.build_body_model.skeleton import JOINT, JOINT_NAMES, PARENTS
-from prepare.build_body_model.surface import Surface, build_surface
 from prepare.build_body_model.t_pose import make_t_pose
 
 logger = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 
 from soke.data.loader import SignDataModule
-from soke.data.sampling import TrainingBatches, padding_share
+from soke.data.samplers import TrainingBatches, padding_share
 from soke.structures import PoseBatch, TokenBatch
 from soke.training.base_module import TrainingModule
 from soke.training.memory import (
