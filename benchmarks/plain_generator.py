@@ -21,8 +21,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import MBartConfig
 
-from prepare.small_mbart import kept_ids
 from soke.assemble import part_table
+from soke.assemble.new_mbart import kept_ids
 from soke.config import load_config
 from soke.generator import Generator, MultiHeadGenerator, Vocabulary
 from soke.structures import TokenBatch

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from transformers import MBartConfig
 
-from prepare.small_mbart import kept_ids, train_pieces
+from soke.assemble.new_mbart import kept_ids, train_pieces
 from soke.data.corpora import Corpus
 from soke.generator import GENERATORS, Generator, PromptBuilder, Vocabulary
 from soke.parts import PartTable

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from prepare import OLD_COMMANDS
 from soke.assemble.evaluation import TASKS
 from soke.cli import test as evaluate
 from soke.cli.main import COMMANDS
@@ -69,3 +70,18 @@ def test_choices_are_those_of_their_owners():
     assert tuple(VIEWS) == show.VIEWS and show.VIEWS[0] == Look().view
     assert tuple(sorted(FORMATS)) == show.FORMATS
     assert {name: row.about for name, row in EXPORTS.items()} == show.EXPORTS
+
+
+@pytest.mark.parametrize("module", OLD_COMMANDS)
+def test_names_of_earlier_versions_still_run(module):
+    command = OLD_COMMANDS[module]
+    assert command.split()[0] in COMMANDS
+    result = subprocess.run(
+        [sys.executable, "-m", module, "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert f"usage: soke {command}" in result.stdout
+    assert f"now called `soke {command}`" in result.stderr

@@ -1,9 +1,10 @@
-"""The house keeps its order: imports point down, and importing touches nothing."""
+"""The layers hold: imports point down, and importing touches nothing."""
 
 import ast
 import graphlib
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -48,6 +49,20 @@ def test_networks_know_neither_lightning_nor_configuration():
         for path in (ROOT / "soke" / room).rglob("*.py"):
             text = path.read_text(encoding="utf-8")
             assert "import lightning" not in text and "omegaconf" not in text, path
+
+
+def test_only_the_table_of_commands_knows_the_package_above_soke():
+    for path in (ROOT / "soke").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            modules = [node.module] if isinstance(node, ast.ImportFrom) else []
+            modules += [name.name for name in node.names] if isinstance(node, ast.Import) else []
+            assert not any(str(module).split(".")[0] == "prepare" for module in modules), path
+
+
+def test_a_file_name_says_one_thing():
+    paths = [path for room in ("soke", "prepare") for path in (ROOT / room).rglob("*.py")]
+    names = Counter(path.name for path in paths if path.name != "__init__.py")
+    assert len([name for name, count in names.items() if count > 1]) < 8
 
 
 def test_importing_soke_is_light():

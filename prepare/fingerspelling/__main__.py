@@ -14,7 +14,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 from soke.cli.main import run_verb  # noqa: E402, the threads come first
 
-log = logging.getLogger("prepare.fingerspelling")
+log = logging.getLogger(__name__)
 
 #: The corpora and how many words each has, spelled out so that --help imports nothing heavy. A test
 #: compares them with `prepare.fingerspelling.languages.LANGUAGES`.

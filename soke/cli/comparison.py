@@ -19,7 +19,7 @@ from soke.cli.tables import new_table, show
 from soke.metrics.aggregate import TOTAL
 from soke.metrics.scores import CLIP_KEYS, PairedDifference, Score, paired_differences
 
-log = logging.getLogger("compare")
+log = logging.getLogger(__name__)
 
 #: The p value below which a difference is significant.
 SIGNIFICANCE = 0.05

@@ -27,7 +27,7 @@ from soke.generator.mbart import folder as folders
 from soke.generator.mbart.weights import Weights
 from soke.training.run_checkpoints import choose_checkpoint
 
-log = logging.getLogger("export_generator")
+log = logging.getLogger(__name__)
 
 
 def export(generator: MultiHeadGenerator, pieces: str | Path, out: str | Path) -> None:

@@ -21,7 +21,7 @@ from soke.checkpoints import read_torch
 from soke.files import require
 from soke.tokenizer import PartTokenizer, load_tokenizer, save_published, save_safetensors
 
-log = logging.getLogger("export_tokenizer")
+log = logging.getLogger(__name__)
 
 WRITERS: dict[str, Callable[[PartTokenizer, Path], None]] = {
     ".ckpt": save_published,

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-log = logging.getLogger("plot_run")
+log = logging.getLogger(__name__)
 
 Scalars = Mapping[str, tuple[np.ndarray, np.ndarray]]
 _EPOCH = "epoch"

@@ -7,7 +7,7 @@ import logging
 
 from soke.config import parse_command_line
 
-log = logging.getLogger("get_motion_code")
+log = logging.getLogger(__name__)
 
 
 def _options(parser: argparse.ArgumentParser) -> None:

@@ -21,8 +21,8 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from prepare import pack_poses
 from soke import assemble as build
+from soke.cli import pack
 from soke.config import load_config
 from soke.data import load_motion
 from soke.parts import PARAMETERS
@@ -171,7 +171,7 @@ def config_file(sources, tmp_path_factory):
         if route.startswith("packed") and route not in packed:
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(sys, "argv", ["pack_poses", "--cfg", str(path)])
-                pack_poses.main()
+                pack.main()
             packed.add(route)
         return path
 

@@ -6,7 +6,7 @@ import sentencepiece
 import torch
 from transformers import MBart50Tokenizer, MBartTokenizer
 
-from prepare.small_mbart import kept_ids
+from soke.assemble.new_mbart import kept_ids
 from soke.generator import Vocabulary
 from soke.generator.vocabulary import BOS, EOS, PAD, UNK
 from soke.parts import PartTable

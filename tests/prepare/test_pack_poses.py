@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from prepare import pack_poses
 from soke import assemble as build
+from soke.assemble import pack_poses
+from soke.cli import pack as command
 from soke.cli.main import run_verb
 from soke.config import load_config
 from soke.data import load_motion
@@ -66,7 +67,7 @@ def configure(work, **italian):
 
 def run(work, monkeypatch, *words):
     monkeypatch.setattr(sys, "argv", ["pack_poses", "--cfg", str(work / "config.yaml"), *words])
-    pack_poses.main()
+    command.main()
 
 
 def shards(work):

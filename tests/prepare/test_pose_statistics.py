@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from prepare import pack_poses, pose_statistics
+from soke.cli import pack, statistics
 from soke.data.pose_statistics import Moments, load_statistics, save_statistics
 from tests.data.conftest import CorpusWriter, motion, snapshot
 
@@ -115,7 +115,7 @@ def work(tmp_path):
     return tmp_path
 
 
-def run(work, monkeypatch, *words, script=pose_statistics):
+def run(work, monkeypatch, *words, script=statistics):
     monkeypatch.setattr(sys, "argv", ["x", "--cfg", str(work / "config.yaml"), *words])
     script.main()
 
@@ -151,7 +151,7 @@ def test_packed_poses_and_workers_give_the_same_bytes(work, monkeypatch):
     first = content()
     run(work, monkeypatch, "--force", "TRAIN.NUM_WORKERS=2")
     assert content() == first
-    run(work, monkeypatch, "TEST.SPLIT=val", script=pack_poses)
+    run(work, monkeypatch, "TEST.SPLIT=val", script=pack)
     for name in ("how2sign", "table"):
         (work / name).rename(work / f"{name}-gone")
     run(work, monkeypatch, "--force")

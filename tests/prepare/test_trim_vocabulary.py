@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import MBartConfig, MBartForConditionalGeneration, MBartModel
 
-from prepare.trim_vocabulary import choose, count_pieces, read_texts, trim
+from soke.assemble.cut_vocabulary import choose, count_pieces, read_texts, trim
 from soke.cli.trim_vocabulary import main
 from soke.generator import Vocabulary
 from soke.generator.mbart.text_tokenizer import open_pieces

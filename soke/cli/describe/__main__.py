@@ -17,7 +17,7 @@ from pathlib import Path
 from soke.cli.main import run_verb
 from soke.config import parse_command_line
 
-log = logging.getLogger("describe_data")
+log = logging.getLogger(__name__)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from soke.cli.main import run_verb
 
-log = logging.getLogger("report")
+log = logging.getLogger(__name__)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

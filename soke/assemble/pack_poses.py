@@ -15,8 +15,6 @@ import logging
 from omegaconf import DictConfig
 
 from soke import assemble as build
-from soke.cli.main import run_verb
-from soke.cli.pack import main
 from soke.data.clips import Summary, summary_table, write_summaries
 from soke.data.listing.annotations import SIGNS
 from soke.data.packing import is_packed, pack
@@ -55,7 +53,3 @@ def pack_all(config: DictConfig) -> None:
 def _report_size(store: str, summaries: list[Summary]) -> None:
     frames = sum(summary.frames or 0 for summary in summaries)
     log.info("%d frames, %.1f MB, in %s", frames, frames * FRAME_SIZE * 4 / 1e6, store)
-
-
-if __name__ == "__main__":
-    run_verb(main)

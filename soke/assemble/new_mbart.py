@@ -18,10 +18,8 @@ from pathlib import Path
 import sentencepiece
 from omegaconf import DictConfig
 
-from prepare import corpus_texts
 from soke import assemble as build
-from soke.cli.main import run_verb
-from soke.cli.small_mbart import main
+from soke.assemble import corpus_texts
 from soke.files import atomic_path
 from soke.generator.mbart.folder import CONFIG, MAPPING
 from soke.generator.mbart.text_tokenizer import (
@@ -34,7 +32,7 @@ from soke.generator.mbart.text_tokenizer import (
     UNK,
 )
 
-log = logging.getLogger("small_mbart")
+log = logging.getLogger(__name__)
 
 
 def train_pieces(texts: list[str], phrases: list[str]) -> bytes:
@@ -113,7 +111,3 @@ def make(config: DictConfig, options: argparse.Namespace) -> None:
     with atomic_path(folder / CONFIG) as path:
         path.write_text(json.dumps(settings, indent=1), encoding="utf-8")
     log.info("%d text rows for %s in %s", len(rows), ", ".join(languages), folder)
-
-
-if __name__ == "__main__":
-    run_verb(main)

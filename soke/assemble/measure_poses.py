@@ -18,8 +18,6 @@ from omegaconf import DictConfig
 from rich.progress import track
 
 from soke import assemble as build
-from soke.cli.main import run_verb
-from soke.cli.statistics import main
 from soke.data.motion.plausibility import Oddities
 from soke.data.pose_statistics import Moments, save_statistics
 from soke.data.scan import read_all
@@ -60,7 +58,3 @@ def write(config: DictConfig, force: bool) -> None:
         )
     frames = save_statistics(moments(config), *paths)
     log.info("mean and deviation of %d frames in %s and %s", frames, *paths)
-
-
-if __name__ == "__main__":
-    run_verb(main)

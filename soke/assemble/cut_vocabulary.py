@@ -25,9 +25,7 @@ import torch
 from omegaconf import DictConfig
 from transformers import MBartConfig
 
-from prepare import corpus_texts
-from soke.cli.main import run_verb
-from soke.cli.trim_vocabulary import main
+from soke.assemble import corpus_texts
 from soke.files import require
 from soke.generator.mbart import folder as folders
 from soke.generator.mbart.text_tokenizer import (
@@ -41,7 +39,7 @@ from soke.generator.mbart.text_tokenizer import (
 from soke.generator.mbart.weights import Weights
 from soke.generator.prompts import TEXT_SLOT
 
-log = logging.getLogger("trim_vocabulary")
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -212,7 +210,3 @@ def trim_for(config: DictConfig, source: str, texts: Sequence[str], minimum: int
     languages = corpus_texts.text_languages(config)
     templates = corpus_texts.templates(config)
     return trim(source, config.model.generator.folder, found, languages, templates, minimum)
-
-
-if __name__ == "__main__":
-    run_verb(main)
