@@ -39,7 +39,7 @@ import numpy as np
 import torch
 
 from benchmarks.measuring import Report, apart, options_of
-from soke import assemble as build
+from soke.assemble.run import Run
 from soke.config import check_params, load_config, plain
 from soke.data.clips import Clips, Group
 from soke.data.datasets import LengthLimits, PoseDataset, collate_poses
@@ -255,7 +255,7 @@ def data_module(clips, crop, workers=0):
 def training_step(config):
     """What the demo does with a batch: forward, backward, AdamW."""
     node, params = config.model.tokenizer, plain(config.model.tokenizer.params)
-    tokenizer = check_params(node.target, params)(build.part_table(config), **params)
+    tokenizer = check_params(node.target, params)(Run(config).parts, **params)
     optimizer = torch.optim.AdamW(tokenizer.parameters(), **plain(config.TRAIN.OPTIM.params))
 
     def step(batch):

@@ -21,8 +21,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import MBartConfig
 
-from soke.assemble import part_table
 from soke.assemble.new_mbart import kept_ids
+from soke.assemble.run import Run
 from soke.config import load_config
 from soke.generator import Generator, MultiHeadGenerator, Vocabulary
 from soke.structures import TokenBatch
@@ -56,7 +56,7 @@ def vocabulary() -> Vocabulary:
         folder = Path(name)
         (folder / "sentencepiece.bpe.model").write_bytes(model)
         (folder / "map_ids.pkl").write_bytes(pickle.dumps(kept_ids(pieces, LANGUAGES[0])))
-        made = Vocabulary(folder, part_table(load_config(CONFIG)), *LANGUAGES)
+        made = Vocabulary(folder, Run(load_config(CONFIG)).parts, *LANGUAGES)
     assert made.size == ROWS, made.size
     return made
 

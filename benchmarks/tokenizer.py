@@ -34,8 +34,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.measuring import Report, apart, options_of, peak_memory, shortest
 from benchmarks.metrics import plain_aligned_distance
 from benchmarks.plain_tokenizer import Network
-from soke import assemble as build
 from soke.assemble.models import factories
+from soke.assemble.run import Run
 from soke.body import BodyModel
 from soke.body.alignment import similarity_align, similarity_errors
 from soke.config import load_config, plain
@@ -78,15 +78,17 @@ def compare(report, name, plain_time, time_, device, goal=None):
 def new_tokenizer(**params) -> PartTokenizer:
     config = load_config(CONFIG)
     torch.manual_seed(0)
-    return PartTokenizer(
-        build.part_table(config), **{**plain(config.model.tokenizer.params), **params}
-    )
+    return PartTokenizer(Run(config).parts, **{**plain(config.model.tokenizer.params), **params})
 
 
 def new_module(tokenizer: PartTokenizer, body: BodyModel) -> TokenizerModule:
     """Optimizer and schedule are those of the configuration."""
     return TokenizerModule(
-        tokenizer, body, ["csl"], **factories(load_config(CONFIG)), commitment_weight=COMMITMENT
+        tokenizer,
+        body,
+        ["csl"],
+        **factories(Run(load_config(CONFIG))),
+        commitment_weight=COMMITMENT,
     )
 
 

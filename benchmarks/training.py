@@ -29,6 +29,7 @@ from benchmarks.measuring import Report, apart, options_of, peak_memory
 from benchmarks.plain_generator import SIZES, SOURCE, texts, vocabulary
 from benchmarks.tokenizer import new_module, new_tokenizer, pose_batch, start_codebooks
 from soke.assemble.models import factories
+from soke.assemble.run import Run
 from soke.body import BodyModel
 from soke.config import load_config
 from soke.generator import MultiHeadGenerator
@@ -77,7 +78,7 @@ def generator_module(checkpointed: bool = False) -> GeneratorModule:
         network.checkpoint_activations()
     nothing = SimpleNamespace(eval=lambda: None)
     return GeneratorModule(
-        network, nothing, "", BodyModel(), [], **factories(load_config(CONFIG)), decode=None
+        network, nothing, "", BodyModel(), [], **factories(Run(load_config(CONFIG))), decode=None
     )
 
 

@@ -322,7 +322,7 @@ def plain(node: DictConfig | ListConfig) -> Any:
     return OmegaConf.to_container(node, resolve=True)
 
 
-def locate(target: str) -> Callable[..., object]:
+def locate(target: str) -> Callable[..., Any]:
     """Import what a ``target`` names: a dotted path, or a bare name of ``torch.optim``."""
     module, _, name = target.rpartition(".")
     try:
@@ -331,7 +331,7 @@ def locate(target: str) -> Callable[..., object]:
         raise ConfigError(f"target {target!r} cannot be imported: {error}") from None
 
 
-def check_params(target: str, params: dict[str, object]) -> Callable[..., object]:
+def check_params(target: str, params: dict[str, object]) -> Callable[..., Any]:
     """The callable that ``target`` names, after checking that it takes ``params``."""
     function = locate(target)
     accepted = inspect.signature(function).parameters

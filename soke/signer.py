@@ -21,9 +21,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from omegaconf import DictConfig
 
-from soke import assemble as build
+from soke.assemble.data import prompt_builder
+from soke.assemble.models import generator_module
+from soke.assemble.process import pick_device
+from soke.assemble.run import Run
 from soke.body import BodyModel
 from soke.config import load_config
 from soke.data.corpora import Corpus, corpus_of_language
@@ -208,33 +210,32 @@ def load(where: str | Path, **overrides: Any) -> Signer:
     configuration that cannot be used.
     """
     where = Path(where)
-    run = None
+    folder = None
     if where.is_dir():
-        run = where
+        folder = where
         where = where / RUN_CONFIG
         require(where, "The configuration of a run", "Name a run directory or a YAML file")
     changes = [f"{key}={json.dumps(value)}" for key, value in _flat(overrides)]
-    return build_signer(load_config(where, changes), run)
+    return build_signer(Run(load_config(where, changes)), folder)
 
 
-def build_signer(config: DictConfig, run: Path | None = None) -> Signer:
-    """What `load` returns, from a configuration; ``run`` is where its checkpoints are."""
-    if config.TRAIN.STAGE == "vae":
+def build_signer(run: Run, folder: Path | None = None) -> Signer:
+    """What `load` returns, from a run; ``folder`` is where its checkpoints are."""
+    if run.TRAIN.STAGE == "vae":
         raise ValueError(
             "this is the configuration of a tokenizer (TRAIN.STAGE is vae); texts are signed by a "
             "generator: name its run or YAML file, such as configs/soke.yaml"
         )
-    run = build.run_directory(config) if run is None else run
-    checkpoint = choose_checkpoint(config.TEST.CHECKPOINTS, run)
-    prompts = build.prompt_builder(config)
-    module = build.generator_module(config, prompts, checkpoint).to(build.device(config))
+    checkpoint = choose_checkpoint(run.TEST.CHECKPOINTS, folder or run.folder)
+    prompts = prompt_builder(run)
+    module = generator_module(run, prompts, checkpoint).to(pick_device(run))
     return Signer(
         module,
         prompts,
-        build.corpora(config),
+        run.corpora,
         module.body,
-        config.TEST.BATCH_SIZE,
-        Look(font=config.RENDER.FONT, background=config.RENDER.BACKGROUND),
+        run.TEST.BATCH_SIZE,
+        Look(font=run.RENDER.FONT, background=run.RENDER.BACKGROUND),
     )
 
 

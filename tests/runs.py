@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 from omegaconf import OmegaConf
 
-from soke import assemble as build
+from soke.assemble.data import prompt_builder
+from soke.assemble.run import Run
 from soke.config import load_config
 from soke.generator import MultiHeadGenerator, read_config
 from soke.tokenizer import save_safetensors
@@ -51,13 +52,13 @@ def small_run(folder: Path) -> Path:
 
 def _write_checkpoint(path: Path) -> None:
     config = load_config(path)
-    vocabulary = build.prompt_builder(config).vocabulary
+    vocabulary = prompt_builder(Run(config)).vocabulary
     torch.manual_seed(1)
     model = MultiHeadGenerator(vocabulary, read_config(config.model.generator.folder))
     for parameter in model.parameters():  # far from the near-uniform start, so that choices differ
         if parameter.requires_grad and parameter.ndim > 1:
             parameter.data.mul_(4)
-    run = build.run_directory(config)
+    run = Run(config).folder
     (run / "checkpoints").mkdir(parents=True)
     OmegaConf.save(config, run / "config.yaml")
     state = {f"generator.{key}": value for key, value in model.state_dict().items()}

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from soke import assemble as build
+from soke.assemble.run import Run
 from soke.body import BodyModel
 from soke.cli.show import command
 from soke.cli.show.codes import (
@@ -198,14 +198,14 @@ def config(tmp_path):
 
 def test_the_sheet_is_written_with_and_without_token_files(config, tmp_path, caplog):
     caplog.set_level("INFO")
-    path = render_codebook(config, "rhand")
+    path = render_codebook(Run(config), "rhand")
     assert path == tmp_path / "visualize" / config.NAME / "codebook-rhand.png"
     assert "frequencies unknown" in caplog.text and "get_motion_code" in caplog.text
     without = np.asarray(Image.open(path))
 
-    folder = build.code_folder(config)
+    folder = Run(config).token_folder
     write(folder, "how2sign/a", [[0, 0, 2], [0, 1, 2], [3, 1, 1]])
-    assert render_codebook(config, "rhand", tmp_path / "mine").parent == tmp_path / "mine"
+    assert render_codebook(Run(config), "rhand", tmp_path / "mine").parent == tmp_path / "mine"
     assert "2 in use (50%), perplexity 1.9 over 3 steps of 1 clips" in caplog.text
     assert "does not say which tokenizer" in caplog.text
     counted = np.asarray(Image.open(tmp_path / "mine" / "codebook-rhand.png"))
@@ -219,17 +219,17 @@ def test_the_sheet_is_written_with_and_without_token_files(config, tmp_path, cap
 
 def test_what_does_not_fit_is_one_clear_error(config, tmp_path):
     with pytest.raises(ValueError, match="'face'; choose one of the parts: body, lhand, rhand"):
-        render_codebook(config, "face")
-    folder = build.code_folder(config)
+        render_codebook(Run(config), "face")
+    folder = Run(config).token_folder
     write(folder, "how2sign/a", [[0, 0, 0]])
     manifest = {"tokenizer": "0" * 64}
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     with pytest.raises(ValueError, match="tokens of another tokenizer"):
-        render_codebook(config, "body")
+        render_codebook(Run(config), "body")
     assert not (tmp_path / "visualize").exists()
     manifest["tokenizer"] = checksum(config.TRAIN.PRETRAINED_VAE)
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
-    assert render_codebook(config, "body").exists()
+    assert render_codebook(Run(config), "body").exists()
 
 
 def test_the_verb_does_one_thing_at_a_time(capsys):

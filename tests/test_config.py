@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig
 
-from soke import assemble as build
+from soke.assemble.run import Run
 from soke.config import (
     ConfigError,
     build_row,
@@ -206,4 +206,4 @@ def test_wrong_rows_name_the_nearest_key():
 def test_a_shared_dictionary_is_not_written_over():
     config = load_config(CONFIGS / "soke.yaml", ["CORPORA.how2sign.signs=mine.json"])
     with pytest.raises(ValueError, match="must not be shared"):
-        build.corpora(config)
+        _ = Run(config).corpora

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from soke import assemble as build
+from soke.assemble.data import pose_data, prompt_builder, read_clips, token_data
+from soke.assemble.models import generator_module, load_trained_tokenizer, tokenizer_module
+from soke.assemble.run import Run
 from soke.cli import pack, small_mbart, statistics, tokens
 from soke.config import ConfigError, load_config
 from soke.data import load_motion, read_annotations
@@ -100,8 +102,8 @@ def config(work):
     run(pack, work)
     run(statistics, work)
     config = load_config(work / "config.yaml")
-    tokenizer = build.tokenizer_module(config).tokenizer.train()
-    data = build.pose_data(config, tokenizer)
+    tokenizer = tokenizer_module(Run(config)).tokenizer.train()
+    data = pose_data(Run(config), tokenizer)
     for batch in data.train_dataloader():
         tokenizer(batch.motion, batch.mask)  # codebooks begin with the first batch
         break
@@ -117,19 +119,19 @@ def config(work):
 
 @pytest.fixture(scope="module")
 def prompts(config):
-    return build.prompt_builder(config)
+    return prompt_builder(Run(config))
 
 
 def test_its_clips_come_beside_those_of_the_others(config, work):
     for split, count in (("train", 8), ("val", 1), ("test", 1)):
-        clips = build.read_clips(config, split)
+        clips = read_clips(Run(config), split)
         own = [clip for clip in clips if clip.corpus == "italian"]
         assert len(own) == count and {clip.corpus for clip in clips} == {"how2sign", "italian"}
         for clip in own:
             with np.load(work / "italian" / "poses" / f"{clip.name}.npz") as file:
                 np.testing.assert_array_equal(load_motion(clip)[:, 3:66], file["body_pose"])
     assert {summary.source for summary in clips.summaries} == {"packed store"}
-    batches = list(build.pose_data(config, build.trained_tokenizer(config)).val_dataloader())
+    batches = list(pose_data(Run(config), load_trained_tokenizer(Run(config))).val_dataloader())
     assert {corpus for batch in batches for corpus in batch.corpora} == {"how2sign", "italian"}
 
 
@@ -140,7 +142,7 @@ def test_its_tokens_and_words_are_in_the_vocabulary(config, prompts):
     rows = vocabulary.encode_text("perché così, città")
     assert vocabulary.rows and 3 not in rows  # no letter is unknown
     assert 3 in vocabulary.encode_text("ŵ")
-    chosen = list(build.corpora(config).values())
+    chosen = list(Run(config).corpora.values())
     assert corpus_of_language("it", chosen).name == "italian"
 
 
@@ -165,7 +167,7 @@ def test_its_signs_are_retrieved_into_the_prompt(config, prompts, work):
 
 
 def test_a_generator_learns_it_and_signs_it(config, prompts):
-    data, module = build.token_data(config, prompts), build.generator_module(config, prompts)
+    data, module = token_data(Run(config), prompts), generator_module(Run(config), prompts)
     batch = next(b for b in data.train_dataloader() if "italian" in b.corpora)
     optimizer = torch.optim.AdamW(module.generator.parameters(), lr=5e-3)
     losses = []
@@ -188,12 +190,12 @@ def test_a_generator_learns_it_and_signs_it(config, prompts):
 def test_a_vocabulary_without_it_is_an_error_that_says_what_to_do(config, work):
     other = load_config(work / "config.yaml", ["CORPORA.italian.text_language=fr_XX"])
     with pytest.raises(ValueError, match=r"no language token 'fr_XX'.*'it_IT'.*removed and made"):
-        build.prompt_builder(other)
+        prompt_builder(Run(other))
 
 
 def test_faults_of_its_row_are_named(work):
     def table(*overrides):
-        return build.corpora(load_config(work / "config.yaml", overrides))
+        return Run(load_config(work / "config.yaml", overrides)).corpora
 
     with pytest.raises(ConfigError, match=r"CORPORA\.italian: unknown key 'signz'.*'signs'"):
         table("CORPORA.italian.signz=x.json")
@@ -207,14 +209,14 @@ def test_faults_of_its_row_are_named(work):
         path = work / "wrong.yaml"
         path.write_text(content.replace(old, new), encoding="utf-8")
         with pytest.raises(ValueError, match=message):
-            build.corpora(load_config(path))
+            _ = Run(load_config(path)).corpora
     for change, message in (
         ("layout=tabelle", "the layout 'tabelle' is unknown; choose one of"),
         ("language=fr", r"clips\.csv has no text in 'fr'; it has \['it'\]"),
     ):
         changes = ["DATASET.PACKED=null", f"CORPORA.italian.{change}"]
         with pytest.raises(ValueError, match=message):
-            build.read_clips(load_config(work / "config.yaml", changes), "train")
+            read_clips(Run(load_config(work / "config.yaml", changes)), "train")
 
 
 def test_no_code_knows_its_name():

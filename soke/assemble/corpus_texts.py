@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import logging
 
-from omegaconf import DictConfig
-
-from soke import assemble as build
+from soke.assemble.data import clip_source
+from soke.assemble.run import Run
 from soke.config import plain
 from soke.generator.prompts import TEXT_SLOT
 
 log = logging.getLogger(__name__)
 
 
-def training_texts(config: DictConfig) -> list[str]:
+def training_texts(run: Run) -> list[str]:
     """The texts of the training split of every corpus that is there, spelled as it is read.
 
     Also of corpora that are not chosen now: they may be later.
     """
     texts = []
-    for corpus in build.corpus_table(config).values():
-        source = build.clip_source(config, corpus, config.TRAIN.SPLIT)
+    for corpus in run.all_corpora.values():
+        source = clip_source(run, corpus, run.TRAIN.SPLIT)
         if not source.annotation.exists():
             log.info("%s: no texts, there is no %s", corpus.name, source.annotation)
             continue
@@ -30,23 +29,19 @@ def training_texts(config: DictConfig) -> list[str]:
     return texts
 
 
-def keyword_phrases(config: DictConfig) -> list[str]:
+def keyword_phrases(run: Run) -> list[str]:
     """What introduces a retrieved sign in each language, numbers filled in."""
-    signs = range(1, max(config.RETRIEVAL.MAX_KEYWORDS, 1) + 1)
-    return [
-        corpus.keyword_prompt.format(i=i)
-        for corpus in build.corpus_table(config).values()
-        for i in signs
-    ]
+    signs = range(1, max(run.RETRIEVAL.MAX_KEYWORDS, 1) + 1)
+    return [corpus.keyword_prompt.format(i=i) for corpus in run.all_corpora.values() for i in signs]
 
 
-def templates(config: DictConfig) -> list[str]:
+def templates(run: Run) -> list[str]:
     """The prompt templates of all stages."""
-    stages = plain(config.PROMPTS).values()
+    stages = plain(run.PROMPTS).values()
     return list(dict.fromkeys([TEXT_SLOT, *(template for stage in stages for template in stage)]))
 
 
-def text_languages(config: DictConfig) -> list[str]:
+def text_languages(run: Run) -> list[str]:
     """mBART's codes of the languages in use."""
-    corpora = build.corpus_table(config).values()
+    corpora = run.all_corpora.values()
     return list(dict.fromkeys(corpus.text_language for corpus in corpora))

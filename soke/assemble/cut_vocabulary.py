@@ -22,10 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from omegaconf import DictConfig
 from transformers import MBartConfig
 
 from soke.assemble import corpus_texts
+from soke.assemble.run import Run
 from soke.files import require
 from soke.generator.mbart import folder as folders
 from soke.generator.mbart.text_tokenizer import (
@@ -66,7 +66,7 @@ def count_pieces(
 ) -> Counter[int]:
     """How often each mBART id occurs in the texts, in the template where it is most frequent."""
     repeats = Counter(texts)
-    counts = Counter()
+    counts: Counter[int] = Counter()
     for template in templates:
         found: Counter[int] = Counter()
         for text, times in repeats.items():
@@ -199,14 +199,14 @@ def read_texts(paths: Iterable[str | Path]) -> list[str]:
     return texts
 
 
-def trim_for(config: DictConfig, source: str, texts: Sequence[str], minimum: int) -> Kept:
+def trim_for(run: Run, source: str, texts: Sequence[str], minimum: int) -> Kept:
     """Write ``model.generator.folder``: the mBART of ``source``, cut to the configured data sets.
 
     ``texts`` are files with more texts.
     """
-    found = corpus_texts.training_texts(config) + read_texts(texts)
+    found = corpus_texts.training_texts(run) + read_texts(texts)
     if any(found):
-        found += corpus_texts.keyword_phrases(config)
-    languages = corpus_texts.text_languages(config)
-    templates = corpus_texts.templates(config)
-    return trim(source, config.model.generator.folder, found, languages, templates, minimum)
+        found += corpus_texts.keyword_phrases(run)
+    languages = corpus_texts.text_languages(run)
+    templates = corpus_texts.templates(run)
+    return trim(source, run.model.generator.folder, found, languages, templates, minimum)

@@ -8,16 +8,16 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from lightning.pytorch.utilities.rank_zero import rank_zero_only
-from omegaconf import DictConfig
+from lightning.pytorch.utilities import rank_zero_only
 from torch.utils.data import DataLoader, Dataset
 
-from soke.assemble.process import run_directory
+from soke.assemble.run import Run
 from soke.body import locate_body_model
 from soke.body.model_files import relaxed_hands
-from soke.config import DEBUG_CLIPS, build_row, plain
+from soke.config import DEBUG_CLIPS, plain
 from soke.data.clips import (
     OTHER_TEXT,
     Clips,
@@ -28,8 +28,8 @@ from soke.data.clips import (
     summary_table,
     write_summaries,
 )
-from soke.data.corpora import Corpus, select_corpora
-from soke.data.datasets import LengthLimits, PoseDataset, TokenDataset, collate_poses
+from soke.data.corpora import Corpus
+from soke.data.datasets import PoseDataset, TokenDataset, collate_poses
 from soke.data.freshness import open_shard
 from soke.data.layouts import layout_named
 from soke.data.listing.annotations import SIGNS, Clip, DropCounts
@@ -44,9 +44,7 @@ from soke.data.token_files import check_folder, claim_folder
 from soke.files import checksum
 from soke.generator import PromptBuilder, Vocabulary
 from soke.generator.prompts import GLOSS_SLOT
-from soke.parts import Part, PartTable
 from soke.retrieval import KeywordSearch, open_search
-from soke.structures import PoseBatch
 from soke.tokenizer import PartTokenizer
 
 log = logging.getLogger(__name__)
@@ -55,48 +53,11 @@ log = logging.getLogger(__name__)
 _SAMPLE = 20
 
 
-def part_table(config: DictConfig) -> PartTable:
-    rows = plain(config.PARTS)
-    for i, row in enumerate(rows):
-        build_row(Part, row, f"PARTS[{i}]")
-    return PartTable.from_rows(rows)
-
-
-def corpora(config: DictConfig) -> dict[str, Corpus]:
-    """The corpora that ``DATASET_NAME`` names."""
-    table = corpus_table(config)
-    chosen = select_corpora(config.DATASET.H2S.DATASET_NAME, table)
-    return {corpus.name: corpus for corpus in chosen}
-
-
-def corpus_table(config: DictConfig) -> dict[str, Corpus]:
-    """All rows of ``CORPORA``.
-
-    Raises ``ValueError`` when a corpus has isolated signs and no dictionary of its own to write.
-    """
-    table = {
-        name: build_row(Corpus, {"name": name, **row}, f"CORPORA.{name}")
-        for name, row in plain(config.CORPORA).items()
-    }
-    for name, corpus in table.items():
-        shared = [o for o, other in table.items() if other.dictionary == corpus.dictionary]
-        if corpus.signs is not None and corpus.dictionary is None:
-            raise ValueError(
-                f"CORPORA.{name} has isolated signs; name the dictionary that they become"
-            )
-        if corpus.signs is not None and shared != [name]:
-            raise ValueError(
-                f"CORPORA.{name} has isolated signs of its own, so its dictionary must not be "
-                f"shared: {shared} all name {corpus.dictionary}"
-            )
-    return table
-
-
-def clip_source(config: DictConfig, corpus: Corpus, split: str) -> Source:
+def clip_source(run: Run, corpus: Corpus, split: str) -> Source:
     """Where a corpus has the clips of a split, or its isolated signs, and how they are read."""
     hands = None
     if layout_named(corpus.layout).own:
-        body = locate_body_model(config.BODY.MODEL_DIR)
+        body = locate_body_model(run.BODY.MODEL_DIR)
         hands = Hands(corpus.hands, relaxed_hands(body))
     return Source(
         corpus=corpus.name,
@@ -113,47 +74,45 @@ def clip_source(config: DictConfig, corpus: Corpus, split: str) -> Source:
     )
 
 
-def read_clips(config: DictConfig, split: str) -> Clips:
+def read_clips(run: Run, split: str) -> Clips:
     """The clips of a split over all chosen corpora; a debug run takes the first few."""
-    clips = Clips([read_group(config, corpus, split) for corpus in corpora(config).values()])
+    clips = Clips([read_group(run, corpus, split) for corpus in run.corpora.values()])
     if not clips:
         table = summary_table(clips.summaries)
         raise ValueError(f"no clip of the split {split!r} can be used:\n{table}")
     return clips
 
 
-def read_signs(config: DictConfig, corpus: Corpus) -> Clips:
+def read_signs(run: Run, corpus: Corpus) -> Clips:
     """The isolated signs of a corpus, or none where it lists none."""
-    return Clips([] if corpus.signs is None else [read_group(config, corpus, SIGNS)])
+    return Clips([] if corpus.signs is None else [read_group(run, corpus, SIGNS)])
 
 
-def open_packed(config: DictConfig, source: Source) -> Shard | None:
+def open_packed(run: Run, source: Source) -> Shard | None:
     """The shard that training reads in place of a source; raises like `open_shard`."""
-    data = config.DATASET
-    return open_shard(data.PACKED, source, data.CHECK_POSES, config.TRAIN.NUM_WORKERS)
+    data = run.DATASET
+    return open_shard(data.PACKED, source, data.CHECK_POSES, run.TRAIN.NUM_WORKERS)
 
 
-def list_or_open(config: DictConfig, source: Source) -> tuple[Sequence[Clip], DropCounts]:
+def list_or_open(run: Run, source: Source) -> tuple[Sequence[Clip], DropCounts]:
     """The clips of a source: from the packed store where there is one, else as they lie on disk."""
-    shard = open_packed(config, source)
+    shard = open_packed(run, source)
     return source.list_clips() if shard is None else (shard, shard.dropped)
 
 
-def read_group(
-    config: DictConfig, corpus: Corpus, split: str, read_poses: bool | None = None
-) -> Group:
+def read_group(run: Run, corpus: Corpus, split: str, read_poses: bool | None = None) -> Group:
     """The clips of one split of a corpus, and what is known of them.
 
     The poses of a packed store were read when it was made. Others are read now if ``read_poses``,
     or where that is None, if ``DATASET.CHECK_POSES`` says so.
     """
     if read_poses is None:
-        read_poses = config.DATASET.CHECK_POSES
-    clips, dropped = list_or_open(config, clip_source(config, corpus, split))
-    first = DEBUG_CLIPS if config.DEBUG else None
-    pattern = None if split == SIGNS else _text_pattern(config)
+        read_poses = run.DATASET.CHECK_POSES
+    clips, dropped = list_or_open(run, clip_source(run, corpus, split))
+    first = DEBUG_CLIPS if run.DEBUG else None
+    pattern = None if split == SIGNS else _text_pattern(run)
     if isinstance(clips, Shard):
-        return _with_squeezed(config, clips.group().with_text(pattern).first(first))
+        return _with_squeezed(run, clips.group().with_text(pattern).first(first))
     if pattern is not None:
         everything = clips
         clips = [clip for clip in clips if pattern.search(clip.text)]
@@ -164,7 +123,7 @@ def read_group(
         counts = Summary(corpus.name, split, where, len(clips), dict(dropped))
         told = replace(counts, faults=tuple(dropped.faults), notes=tuple(dropped.notes))
         return Group(clips, None, told)
-    found = survey(clips, dropped, config.TRAIN.NUM_WORKERS)
+    found = survey(clips, dropped, run.TRAIN.NUM_WORKERS)
     summary = Summary(
         corpus=corpus.name,
         split=split,
@@ -177,12 +136,12 @@ def read_group(
         faults=tuple(dropped.faults),
         notes=tuple(dropped.notes),
     )
-    return _with_squeezed(config, Group(found.clips, found.lengths, summary))
+    return _with_squeezed(run, Group(found.clips, found.lengths, summary))
 
 
-def _with_squeezed(config: DictConfig, group: Group) -> Group:
+def _with_squeezed(run: Run, group: Group) -> Group:
     """A group whose summary names clips that the length rule plays much too fast."""
-    message = squeezed(group.clips, group.lengths, config.DATASET.H2S.MAX_MOTION_LEN)
+    message = squeezed(group.clips, group.lengths, run.DATASET.H2S.MAX_MOTION_LEN)
     if message is None:
         return group
     log.warning("%s %s: %s", group.summary.corpus, group.summary.split, message)
@@ -190,14 +149,14 @@ def _with_squeezed(config: DictConfig, group: Group) -> Group:
     return Group(group.clips, group.lengths, replace(group.summary, notes=notes))
 
 
-def _text_pattern(config: DictConfig) -> re.Pattern[str] | None:
-    if config.DATASET.TEXTS is None:
+def _text_pattern(run: Run) -> re.Pattern[str] | None:
+    if run.DATASET.TEXTS is None:
         return None
     try:
-        return re.compile(config.DATASET.TEXTS, re.IGNORECASE)
+        return re.compile(run.DATASET.TEXTS, re.IGNORECASE)
     except re.error as error:
         raise ValueError(
-            f"DATASET.TEXTS={config.DATASET.TEXTS!r} is no regular expression: {error}"
+            f"DATASET.TEXTS={run.DATASET.TEXTS!r} is no regular expression: {error}"
         ) from None
 
 
@@ -209,163 +168,154 @@ def report_data(folder: str | Path, *clips: Clips) -> None:
     write_summaries(folder, summaries)
 
 
-def length_limits(config: DictConfig) -> LengthLimits:
-    h2s = config.DATASET.H2S
-    return LengthLimits(h2s.MIN_MOTION_LEN, h2s.MAX_MOTION_LEN, h2s.UNIT_LEN)
-
-
 def pose_dataset(
-    config: DictConfig, clips: Sequence[Clip], tokenizer: PartTokenizer, crop: int | None = None
+    run: Run, clips: Sequence[Clip], tokenizer: PartTokenizer, crop: int | None = None
 ) -> PoseDataset:
     """Clips normalised by the tokenizer's own statistics, with which it also gives poses back."""
     mean = tokenizer.mean.cpu()
     std = tokenizer.std.cpu()
-    return PoseDataset(clips, length_limits(config), mean, std, crop, config.DATASET.CACHE)
+    return PoseDataset(clips, run.length_limits, mean, std, crop, run.DATASET.CACHE)
 
 
-def pose_loader(dataset: PoseDataset, batch_size: int, num_workers: int) -> DataLoader[PoseBatch]:
+def pose_loader(dataset: PoseDataset, batch_size: int, num_workers: int) -> DataLoader[Any]:
     """Batches in the order of the data set."""
     return DataLoader(dataset, batch_size, collate_fn=collate_poses, num_workers=num_workers)
 
 
-def odd_statistics(config: DictConfig, clips: Sequence[Clip]) -> tuple[str, ...]:
+def odd_statistics(run: Run, clips: Sequence[Clip]) -> tuple[str, ...]:
     """How a sample of training clips differs from the configured statistics of the poses."""
     places = np.linspace(0, len(clips) - 1, min(len(clips), _SAMPLE), dtype=int)
     readings = read_all([clips[int(i)] for i in places])
-    motions = [reading.frames for reading in readings if reading.fault is None]
-    h2s = config.DATASET.H2S
+    motions = [reading.frames for reading in readings if reading.frames is not None]
+    h2s = run.DATASET.H2S
     mean, std = read_statistics(h2s.MEAN_PATH, h2s.STD_PATH)
     return compare_statistics(motions, mean.numpy(), std.numpy())
 
 
 @rank_zero_only
-def _warn_of_statistics(config: DictConfig, clips: Sequence[Clip]) -> None:
-    paths = config.DATASET.H2S.MEAN_PATH, config.DATASET.H2S.STD_PATH
-    if config.TRAIN.PRETRAINED or not all(Path(path).exists() for path in paths):
+def _warn_of_statistics(run: Run, clips: Sequence[Clip]) -> None:
+    paths = run.DATASET.H2S.MEAN_PATH, run.DATASET.H2S.STD_PATH
+    if run.TRAIN.PRETRAINED or not all(Path(path).exists() for path in paths):
         return  # trained weights bring statistics of their own
-    for message in odd_statistics(config, clips):
+    for message in odd_statistics(run, clips):
         log.warning("%s and %s: %s; are they of other poses?", *paths, message)
 
 
-def training_clips(config: DictConfig) -> tuple[Clips, Clips]:
+def training_clips(run: Run) -> tuple[Clips, Clips]:
     """The clips of training and of validation, reported to the run directory."""
-    train = read_clips(config, config.TRAIN.SPLIT)
-    val = read_clips(config, config.EVAL.SPLIT)
-    report_data(run_directory(config), train, val)
+    train = read_clips(run, run.TRAIN.SPLIT)
+    val = read_clips(run, run.EVAL.SPLIT)
+    report_data(run.folder, train, val)
     return train, val
 
 
 def _data_module(
-    config: DictConfig,
-    train: Dataset,
-    val: Dataset,
+    run: Run,
+    train: Dataset[Any],
+    val: Dataset[Any],
     collate_train: Collate,
     collate_val: Collate,
     lengths: np.ndarray | None,
 ) -> SignDataModule:
     """``lengths`` are frames of the training clips before the length rule."""
-    if not config.TRAIN.GROUP_BY_LENGTH:
+    if not run.TRAIN.GROUP_BY_LENGTH:
         lengths = None
     return SignDataModule(
         train,
         val,
         collate_train,
         collate_val,
-        config.TRAIN.BATCH_SIZE,
-        config.EVAL.BATCH_SIZE,
-        config.TRAIN.NUM_WORKERS,
-        config.EVAL.NUM_WORKERS,
-        None if lengths is None else length_limits(config).sizes(lengths),
-        config.SEED_VALUE,
+        run.TRAIN.BATCH_SIZE,
+        run.EVAL.BATCH_SIZE,
+        run.TRAIN.NUM_WORKERS,
+        run.EVAL.NUM_WORKERS,
+        None if lengths is None else run.length_limits.sizes(lengths),
+        run.SEED_VALUE,
     )
 
 
-def pose_data(config: DictConfig, tokenizer: PartTokenizer) -> SignDataModule:
+def pose_data(run: Run, tokenizer: PartTokenizer) -> SignDataModule:
     """Batches of motion for the tokenizer."""
-    train, val = training_clips(config)
-    _warn_of_statistics(config, train)
-    crop = config.TRAIN.CROP_FRAMES
+    train, val = training_clips(run)
+    _warn_of_statistics(run, train)
+    crop = run.TRAIN.CROP_FRAMES
     lengths = train.lengths
     if crop is not None and lengths is not None:
         lengths = lengths.clip(max=crop)
-    datasets = pose_dataset(config, train, tokenizer, crop), pose_dataset(config, val, tokenizer)
-    return _data_module(config, *datasets, collate_poses, collate_poses, lengths)
+    datasets = pose_dataset(run, train, tokenizer, crop), pose_dataset(run, val, tokenizer)
+    return _data_module(run, *datasets, collate_poses, collate_poses, lengths)
 
 
-def code_folder(config: DictConfig) -> Path:
-    return Path(config.DATASET.H2S.ROOT) / config.DATASET.CODE_PATH
-
-
-def claim_code_folder(config: DictConfig, tokenizer: PartTokenizer, clear: bool = False) -> None:
+def claim_code_folder(run: Run, tokenizer: PartTokenizer, clear: bool = False) -> None:
     """Note in the token files' folder which tokenizer they come from; empty it first if asked to.
 
     Raises ``ValueError`` when tokens of another tokenizer are there.
     """
-    folder = code_folder(config)
+    folder = run.token_folder
     if clear:
         shutil.rmtree(folder, ignore_errors=True)
     statistics = {"mean": tokenizer.mean.tolist(), "std": tokenizer.std.tolist()}
-    code = checksum(config.TRAIN.PRETRAINED_VAE)
+    code = checksum(run.TRAIN.PRETRAINED_VAE)
     claim_folder(folder, code, tokenizer.parts, statistics)
 
 
-def vocabulary(config: DictConfig) -> Vocabulary:
+def build_vocabulary(run: Run) -> Vocabulary:
     """The rows of the mBART folder, of the languages and of the parts' codes."""
-    generator = config.model.generator
+    generator = run.model.generator
     return Vocabulary(
         generator.folder,
-        part_table(config),
-        text_languages=[corpus.text_language for corpus in corpora(config).values()],
-        sign_languages=[corpus.sign_language for corpus in corpus_table(config).values()],
+        run.parts,
+        text_languages=[corpus.text_language for corpus in run.corpora.values()],
+        sign_languages=[corpus.sign_language for corpus in run.all_corpora.values()],
         part_languages=generator.decoder == "part",
     )
 
 
-def text_builder(config: DictConfig) -> PromptBuilder:
+def text_builder(run: Run) -> PromptBuilder:
     """What makes batches for the text decoder: texts as they are, without retrieved signs."""
     nothing = KeywordSearch({})
-    longest = config.model.generator.max_source
-    return PromptBuilder(vocabulary(config), corpora(config), nothing, longest)
+    longest = run.model.generator.max_source
+    return PromptBuilder(build_vocabulary(run), run.corpora, nothing, longest)
 
 
-def prompt_builder(config: DictConfig) -> PromptBuilder:
+def prompt_builder(run: Run) -> PromptBuilder:
     """Vocabulary, dictionaries and templates; ``.vocabulary`` is what the generator needs."""
-    parts = part_table(config)
-    chosen = corpora(config)
-    settings = config.RETRIEVAL
-    checkpoint = Path(config.TRAIN.PRETRAINED_VAE)
+    parts = run.parts
+    chosen = run.corpora
+    settings = run.RETRIEVAL
+    checkpoint = Path(run.TRAIN.PRETRAINED_VAE)
     search = open_search(
         chosen.values(),
-        corpus_table(config).values(),
+        run.all_corpora.values(),
         parts,
         settings.MAX_KEYWORDS,
         settings.MAX_TOKENS,
         settings.SPELL_UNKNOWN,
         settings.MODE,
         settings.KEYWORDS_DIR,
-        checksum(checkpoint) if checkpoint.exists() and not config.DEBUG else None,
+        checksum(checkpoint) if checkpoint.exists() and not run.DEBUG else None,
     )
-    stage = config.TRAIN.STAGE if config.TRAIN.STAGE in config.PROMPTS else "lm_pretrain"
-    templates = plain(config.PROMPTS[stage])
+    stage = run.TRAIN.STAGE if run.TRAIN.STAGE in run.PROMPTS else "lm_pretrain"
+    templates = plain(run.PROMPTS[stage])
     return PromptBuilder(
-        vocabulary(config),
+        build_vocabulary(run),
         chosen,
         search,
-        config.model.generator.max_source,
+        run.model.generator.max_source,
         templates,
-        config.TRAIN.HIDE_TEXT,
-        config.TRAIN.HIDE_SIGNS,
-        config.TRAIN.SWAP_CODES,
+        run.TRAIN.HIDE_TEXT,
+        run.TRAIN.HIDE_SIGNS,
+        run.TRAIN.SWAP_CODES,
     )
 
 
-def token_data(config: DictConfig, prompts: PromptBuilder) -> SignDataModule:
-    folder = code_folder(config)
-    parts = part_table(config)
-    if not check_folder(folder, checksum(config.TRAIN.PRETRAINED_VAE), parts):
+def token_data(run: Run, prompts: PromptBuilder) -> SignDataModule:
+    folder = run.token_folder
+    parts = run.parts
+    if not check_folder(folder, checksum(run.TRAIN.PRETRAINED_VAE), parts):
         log.warning("%s does not say which tokenizer its tokens come from", folder)
-    cache = config.DATASET.CACHE
-    train, val = training_clips(config)
+    cache = run.DATASET.CACHE
+    train, val = training_clips(run)
     wants_gloss = any(GLOSS_SLOT in template for template in prompts.templates)
     if wants_gloss and not any(clip.gloss for clip in train):
         log.warning(
@@ -375,7 +325,7 @@ def token_data(config: DictConfig, prompts: PromptBuilder) -> SignDataModule:
             GLOSS_SLOT,
         )
     return _data_module(
-        config,
+        run,
         TokenDataset(train, folder, parts, augment=True, cache=cache),
         TokenDataset(val, folder, parts, cache=cache),
         prompts,

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from omegaconf import DictConfig
 
-from soke.assemble.data import corpora, part_table, pose_dataset, pose_loader, read_signs
-from soke.assemble.models import body_model
+from soke.assemble.data import pose_dataset, pose_loader, read_signs
+from soke.assemble.models import load_body
+from soke.assemble.run import Run
 from soke.body import BodyModel
 from soke.data.corpora import Corpus
 from soke.files import checksum
@@ -34,26 +34,26 @@ from soke.tokenizer import PartTokenizer, encode_batches
 log = logging.getLogger(__name__)
 
 
-def check_dictionaries(config: DictConfig, replace: bool = False) -> list[Corpus]:
+def check_dictionaries(run: Run, replace: bool = False) -> list[Corpus]:
     """The corpora whose dictionary `write_dictionaries` writes.
 
     A trial run (``DEBUG``) leaves the dictionary of a real run alone. Raises ``ValueError`` where
     one that the tokenizer of ``TRAIN.PRETRAINED_VAE`` did not make would be written over, unless
     ``replace``.
     """
-    wanted = [corpus for corpus in corpora(config).values() if corpus.signs is not None]
-    if config.DEBUG:
-        wanted = [corpus for corpus in wanted if not _is_real(corpus.dictionary)]
+    wanted = [corpus for corpus in run.corpora.values() if corpus.signs is not None]
+    if run.DEBUG:
+        wanted = [corpus for corpus in wanted if not _is_real(_path(corpus))]
     if wanted and not replace:
-        code = checksum(config.TRAIN.PRETRAINED_VAE)
-        parts = part_table(config)
+        code = checksum(run.TRAIN.PRETRAINED_VAE)
+        parts = run.parts
         for corpus in wanted:
-            check_replaceable(corpus.dictionary, code, parts)
+            check_replaceable(_path(corpus), code, parts)
     return wanted
 
 
 def write_dictionaries(
-    config: DictConfig,
+    run: Run,
     tokenizer: PartTokenizer,
     device: torch.device | str = "cpu",
     replace: bool = False,
@@ -67,38 +67,49 @@ def write_dictionaries(
     Raises like `check_dictionaries`, before anything is read, and ``ValueError`` where a dictionary
     to be merged comes from another tokenizer.
     """
-    wanted = check_dictionaries(config, replace)
-    code = checksum(config.TRAIN.PRETRAINED_VAE)
+    wanted = check_dictionaries(run, replace)
+    code = checksum(run.TRAIN.PRETRAINED_VAE)
     others = [_to_merge(path, code, tokenizer) for path in merge]
-    body = cache(lambda: body_model(config).to(device))
+    body = cache(lambda: load_body(run).to(device))
     written = []
     for corpus in wanted:
-        entries, about = _from_signs(config, corpus, tokenizer, device, body)
+        path = _path(corpus)
+        entries, recordings, chosen = _from_signs(run, corpus, tokenizer, device, body)
         if not len(entries):
             log.warning("%s has no usable isolated sign: no dictionary is written", corpus.name)
             continue
         own = len(entries)
         for other in others:
             entries = entries.merged(other)
-        about = {"corpus": corpus.name, "debug": config.DEBUG, **about}
-        about["merged"] = len(entries) - own
-        write_dictionary(corpus.dictionary, entries, tokenizer.parts, code, about, replace)
+        about = {
+            "corpus": corpus.name,
+            "debug": run.DEBUG,
+            "recordings": recordings,
+            "chosen": chosen,
+            "merged": len(entries) - own,
+        }
+        write_dictionary(path, entries, tokenizer.parts, code, about, replace)
         log.info(
             "%s: %d signs of %d recordings (%d words have several), %d entries from other "
             "dictionaries",
-            corpus.dictionary,
+            path,
             own,
-            about["recordings"],
-            len(about["chosen"]),
+            recordings,
+            len(chosen),
             about["merged"],
         )
-        written.append(Path(corpus.dictionary))
+        written.append(path)
     return written
 
 
-def _is_real(dictionary: str) -> bool:
+def _path(corpus: Corpus) -> Path:
+    assert corpus.dictionary is not None, "checked when the run reads CORPORA"
+    return Path(corpus.dictionary)
+
+
+def _is_real(dictionary: Path) -> bool:
     """Whether a trial run has to leave a dictionary alone."""
-    if not Path(dictionary).exists() or (read_manifest(dictionary) or {}).get("debug"):
+    if not dictionary.exists() or (read_manifest(dictionary) or {}).get("debug"):
         return False
     log.info("%s is there: a trial run leaves it alone", dictionary)
     return True
@@ -112,18 +123,18 @@ def _to_merge(path: str | Path, code: str, tokenizer: PartTokenizer) -> SignDict
 
 
 def _from_signs(
-    config: DictConfig,
+    run: Run,
     corpus: Corpus,
     tokenizer: PartTokenizer,
     device: torch.device | str,
     body: Callable[[], BodyModel],
-) -> tuple[SignDictionary, dict[str, object]]:
-    """The dictionary of a corpus's isolated signs, and what its manifest says of them."""
-    signs = read_signs(config, corpus)
+) -> tuple[SignDictionary, int, dict[str, str]]:
+    """The dictionary of a corpus's isolated signs; their number, and which was chosen by word."""
+    signs = read_signs(run, corpus)
     if not len(signs):
-        return SignDictionary({}), {}
+        return SignDictionary({}), 0, {}
     loader = pose_loader(
-        pose_dataset(config, signs, tokenizer), config.TEST.BATCH_SIZE, config.TEST.NUM_WORKERS
+        pose_dataset(run, signs, tokenizer), run.TEST.BATCH_SIZE, run.TEST.NUM_WORKERS
     )
     recordings = [tokens for _, _, tokens in encode_batches(tokenizer, loader, device)]
     entries = {}
@@ -134,8 +145,7 @@ def _from_signs(
             best = representative([recordings[i] for i in places], tokenizer, body())
             chosen[word] = signs[places[best]].name
         entries[word] = recordings[places[best]]
-    about = {"recordings": len(recordings), "chosen": chosen}
-    return SignDictionary(entries, f"isolated signs of {corpus.name}"), about
+    return SignDictionary(entries, f"isolated signs of {corpus.name}"), len(recordings), chosen
 
 
 def _by_word(labels: Sequence[str]) -> Mapping[str, list[int]]:

@@ -8,19 +8,27 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TypedDict
 
 import torch
-from omegaconf import DictConfig
 
-from soke import assemble as build
+from soke.assemble.data import pose_dataset, prompt_builder, read_clips, read_signs, report_data
+from soke.assemble.models import (
+    generator_module,
+    load_body,
+    load_text_decoder,
+    load_trained_tokenizer,
+)
+from soke.assemble.process import launch_processes
+from soke.assemble.run import Run
 from soke.assemble.run_metadata import (
     fingerprint,
     prediction_source,
-    results_folder,
     run_metadata,
 )
 from soke.body import BodyModel
 from soke.data.clips import Clips
+from soke.data.corpora import Corpus
 from soke.data.listing.annotations import Clip
 from soke.data.motion.hands import Hands
 from soke.data.scan import load_motion
@@ -32,12 +40,19 @@ from soke.evaluation.baselines import (
     tokenizer_baseline,
     training_baselines,
 )
-from soke.evaluation.distributed import Evaluation, Key, Measure, run_distributed
+from soke.evaluation.distributed import (
+    Evaluation,
+    Extra,
+    Key,
+    Measure,
+    nothing,
+    run_distributed,
+)
 from soke.evaluation.motion_to_text import REFERENCES, MotionToText
 from soke.evaluation.reconstruction import RECONSTRUCTION, Reconstruction
 from soke.evaluation.references import Reference, System, references_of
 from soke.evaluation.saved import SavedPredictions, check_complete
-from soke.evaluation.scorer import READING_POINTS, ClipScorer
+from soke.evaluation.scorer import READING_POINTS, ClipScorer, Translate
 from soke.evaluation.text_to_motion import (
     GENERATED,
     SignGenerator,
@@ -55,20 +70,20 @@ from soke.training.text_module import back_translate
 log = logging.getLogger(__name__)
 
 
-def run_task(config: DictConfig, task: Callable[[DictConfig, torch.device], Evaluation]) -> None:
+def run_task(run: Run, task: Callable[[Run, torch.device], Evaluation]) -> None:
     """Run one of `TASKS`, or `saved_predictions`, and write its results."""
-    fabric = build.processes(config)
-    run_distributed(task(config, fabric.device), fabric)
+    fabric = launch_processes(run)
+    run_distributed(task(run, fabric.device), fabric)
 
 
-def text_to_motion(config: DictConfig, device: torch.device) -> Evaluation:
+def text_to_motion(run: Run, device: torch.device) -> Evaluation:
     """Generate signing for every text of the test split, and score it and its baselines."""
-    checkpoint = choose_checkpoint(config.TEST.CHECKPOINTS, build.run_directory(config))
-    prompts = build.prompt_builder(config)
-    module = build.generator_module(config, prompts, checkpoint).eval().to(device)
+    checkpoint = choose_checkpoint(run.TEST.CHECKPOINTS, run.folder)
+    prompts = prompt_builder(run)
+    module = generator_module(run, prompts, checkpoint).eval().to(device)
     tokenizer = module.tokenizer
-    body = build.body_model(config).to(device)
-    dataset = build.pose_dataset(config, _test_clips(config), tokenizer)
+    body = load_body(run).to(device)
+    dataset = pose_dataset(run, _test_clips(run), tokenizer)
     references = references_of(dataset.clips)
     scorer = ClipScorer(
         body,
@@ -76,30 +91,30 @@ def text_to_motion(config: DictConfig, device: torch.device) -> Evaluation:
         partial(read_references, dataset),
         tokens=partial(reference_tokens, tokenizer),
         parts=[part.name for part in tokenizer.parts],
-        **_scorer_options(config, body, device),
+        **_scorer_options(run, body, device),
     )
-    runs = range(config.SEED_VALUE, config.SEED_VALUE + config.TEST.REPLICATION_TIMES)
-    samples = config.METRIC.SAMPLES if "diversity" in config.METRIC.TYPE else 0
-    decoding = config.model.generator.decoding.params
+    runs = range(run.SEED_VALUE, run.SEED_VALUE + run.TEST.REPLICATION_TIMES)
+    samples = run.METRIC.SAMPLES if "diversity" in run.METRIC.TYPE else 0
+    decoding = run.model.generator.decoding.params
     generator = SignGenerator(module, prompts, scorer, decoding, runs, samples)
     if len(runs) > 1 and not generator.draws:
         log.info("the likeliest tokens are the same in every run: generating once")
     systems: list[System] = generator.systems()
-    if "baselines" in config.METRIC.TYPE:
-        train = build.read_clips(config, config.TRAIN.SPLIT)
-        systems += training_baselines(references, train, build.length_limits(config), runs)
-    if {"baselines", "back_translation"}.intersection(config.METRIC.TYPE):
+    if "baselines" in run.METRIC.TYPE:
+        train = read_clips(run, run.TRAIN.SPLIT)
+        systems += training_baselines(references, train, run.length_limits, runs)
+    if {"baselines", "back_translation"}.intersection(run.METRIC.TYPE):
         systems.append(tokenizer_baseline(tokenizer, dataset))
-    if "baselines" in config.METRIC.TYPE:
+    if "baselines" in run.METRIC.TYPE:
         systems.append(ground_truth(dataset))
-    files = {"checkpoint": checkpoint, "tokenizer": Path(config.TRAIN.PRETRAINED_VAE)}
-    metadata = run_metadata(config, body, GENERATED, **files, **_translator_file(config))
-    metadata["retrieval_sha256"] = retrieval_checksum(config)
+    files = {"checkpoint": checkpoint, "tokenizer": Path(run.TRAIN.PRETRAINED_VAE)}
+    metadata = run_metadata(run, body, GENERATED, **files, **_translator_file(run))
+    metadata["retrieval_sha256"] = retrieval_checksum(run)
     keep = None
-    if config.TEST.SAVE_PREDICTIONS:
-        keep = partial(save_predictions, results_folder(config), references)
+    if run.TEST.SAVE_PREDICTIONS:
+        keep = partial(save_predictions, run.results_folder, references)
     return _evaluation(
-        config,
+        run,
         metadata,
         references,
         signing_measures(scorer, systems, keep),
@@ -109,41 +124,41 @@ def text_to_motion(config: DictConfig, device: torch.device) -> Evaluation:
     )
 
 
-def motion_to_text(config: DictConfig, device: torch.device) -> Evaluation:
+def motion_to_text(run: Run, device: torch.device) -> Evaluation:
     """Read the tokens of every clip of the test split as text, and compare it with the clip's."""
-    checkpoint = choose_checkpoint(config.TEST.CHECKPOINTS, build.run_directory(config))
-    tokenizer = Path(config.TRAIN.PRETRAINED_VAE)
-    module = build.text_decoder(config, checkpoint).to(device)
-    folder = build.code_folder(config)
-    parts = build.part_table(config)
+    checkpoint = choose_checkpoint(run.TEST.CHECKPOINTS, run.folder)
+    tokenizer = Path(run.TRAIN.PRETRAINED_VAE)
+    module = load_text_decoder(run, checkpoint).to(device)
+    folder = run.token_folder
+    parts = run.parts
     if not check_folder(folder, checksum(tokenizer), parts):
         log.warning("%s does not say which tokenizer its tokens come from", folder)
-    references = references_of(_test_clips(config))
-    body = build.body_model(config)
-    metadata = run_metadata(config, body, REFERENCES, checkpoint=checkpoint, tokenizer=tokenizer)
+    references = references_of(_test_clips(run))
+    body = load_body(run)
+    metadata = run_metadata(run, body, REFERENCES, checkpoint=checkpoint, tokenizer=tokenizer)
     task = MotionToText(module, references, folder, parts)
-    return _evaluation(config, metadata, references, {(REFERENCES, 0): task.measure})
+    return _evaluation(run, metadata, references, {(REFERENCES, 0): task.measure})
 
 
-def reconstruction(config: DictConfig, device: torch.device) -> Evaluation:
+def reconstruction(run: Run, device: torch.device) -> Evaluation:
     """Measure every clip of the test split through the tokenizer."""
-    if config.TRAIN.STAGE == "vae":
-        run = build.run_directory(config)
-        config.TRAIN.PRETRAINED_VAE = str(choose_checkpoint(config.TEST.CHECKPOINTS, run))
-    tokenizer = build.trained_tokenizer(config).to(device).eval()
-    body = build.body_model(config).to(device)
-    dataset = build.pose_dataset(config, _test_clips(config), tokenizer)
-    metrics = ReconstructionMetrics(body, list(build.corpora(config)))
+    if run.TRAIN.STAGE == "vae":
+        checkpoint = choose_checkpoint(run.TEST.CHECKPOINTS, run.folder)
+        run = run.changed("TRAIN.PRETRAINED_VAE", str(checkpoint))
+    tokenizer = load_trained_tokenizer(run).to(device).eval()
+    body = load_body(run).to(device)
+    dataset = pose_dataset(run, _test_clips(run), tokenizer)
+    metrics = ReconstructionMetrics(body, list(run.corpora))
     task = Reconstruction(tokenizer, dataset, metrics)
-    checkpoint = Path(config.TRAIN.PRETRAINED_VAE)
-    metadata = run_metadata(config, body, RECONSTRUCTION, checkpoint=checkpoint)
+    checkpoint = Path(run.TRAIN.PRETRAINED_VAE)
+    metadata = run_metadata(run, body, RECONSTRUCTION, checkpoint=checkpoint)
     measures = {(RECONSTRUCTION, 0): task.measure}
     references = references_of(dataset.clips)
-    return _evaluation(config, metadata, references, measures, extra=task.codebooks)
+    return _evaluation(run, metadata, references, measures, extra=task.codebooks)
 
 
 #: One row per task of `python -m test`.
-TASKS: dict[str, Callable[[DictConfig, torch.device], Evaluation]] = {
+TASKS: dict[str, Callable[[Run, torch.device], Evaluation]] = {
     "reconstruction": reconstruction,
     "t2m": text_to_motion,
     "m2t": motion_to_text,
@@ -151,7 +166,7 @@ TASKS: dict[str, Callable[[DictConfig, torch.device], Evaluation]] = {
 
 
 def saved_predictions(
-    config: DictConfig,
+    run: Run,
     device: torch.device,
     folder: Path,
     incomplete: bool = False,
@@ -166,14 +181,14 @@ def saved_predictions(
 
     Raises ``ValueError`` that names the clips without a prediction, and as `SavedPredictions` does.
     """
-    split = _split_if_present(config)
+    split = _split_if_present(run)
     shared = Counter(clip.name for clip in split)
-    body = build.body_model(config).to(device)
+    body = load_body(run).to(device)
     saved = SavedPredictions(
         folder,
-        list(build.corpora(config)),
+        list(run.corpora),
         {clip.name: clip for clip in split if shared[clip.name] == 1},
-        build.length_limits(config),
+        run.length_limits,
         Hands(hands, tuple(body.hand_mean.tolist())),
     )
     references = saved.references
@@ -183,100 +198,113 @@ def saved_predictions(
         references,
         saved.motions,
         tokens=saved.tokens(),
-        parts=[part.name for part in build.part_table(config)],
-        **_scorer_options(config, body, device),
+        parts=[part.name for part in run.parts],
+        **_scorer_options(run, body, device),
     )
     systems = [saved.system()]
     if scorer.translate is not None:
         systems.append(saved.truth())
     metadata = {
-        **run_metadata(config, body, GENERATED, **_translator_file(config)),
+        **run_metadata(run, body, GENERATED, **_translator_file(run)),
         "predictions": str(folder),
         "predictions_sha256": saved.code,
         "hands": hands,
     }
-    return _evaluation(config, metadata, references, signing_measures(scorer, systems))
+    return _evaluation(run, metadata, references, signing_measures(scorer, systems))
 
 
 def _evaluation(
-    config: DictConfig,
+    run: Run,
     metadata: dict[str, object],
     references: Sequence[Reference],
     measures: Mapping[Key, Measure],
+    *,
     predicts: bool = False,
-    **options: object,
+    seeded: bool = False,
+    extra: Extra = nothing,
+    finish: Callable[[], None] | None = None,
 ) -> Evaluation:
     """``predicts``: the predictions in the results folder come from this evaluation."""
     return Evaluation(
-        results_folder(config),
+        run.results_folder,
         metadata,
         fingerprint(metadata, references),
         references,
         measures,
-        config.TEST.BATCH_SIZE,
+        run.TEST.BATCH_SIZE,
         source=prediction_source(metadata) if predicts else None,
-        saves_predictions=config.TEST.SAVE_PREDICTIONS,
-        **options,
+        seeded=seeded,
+        saves_predictions=run.TEST.SAVE_PREDICTIONS,
+        extra=extra,
+        finish=finish,
     )
 
 
-def _test_clips(config: DictConfig) -> Clips:
+def _test_clips(run: Run) -> Clips:
     """The clips of the test split, reported beside the results."""
-    clips = build.read_clips(config, config.TEST.SPLIT)
-    build.report_data(results_folder(config), clips)
+    clips = read_clips(run, run.TEST.SPLIT)
+    report_data(run.results_folder, clips)
     return clips
 
 
-def _split_if_present(config: DictConfig) -> Sequence[Clip]:
+def _split_if_present(run: Run) -> Sequence[Clip]:
     """The clips of the test split; none if the data set is missing."""
     try:
-        return build.read_clips(config, config.TEST.SPLIT)
+        return read_clips(run, run.TEST.SPLIT)
     except MissingAssetError as error:
         log.info("predictions are not compared with the test split: %s", error)
         return []
 
 
-def _scorer_options(config: DictConfig, body: BodyModel, device: torch.device) -> dict[str, object]:
+class _ScorerOptions(TypedDict):
+    translate: Translate | None
+    corpora: Mapping[str, Corpus]
+    readers: Mapping[str, SignReader]
+    gallery: int
+    window: float | None
+
+
+def _scorer_options(run: Run, body: BodyModel, device: torch.device) -> _ScorerOptions:
     """What ``METRIC`` asks of a `ClipScorer`."""
-    kinds = config.METRIC.TYPE
+    kinds = run.METRIC.TYPE
     translate = None
     if "back_translation" in kinds:
-        decoder = build.text_decoder(config, translator_checkpoint(config)).to(device)
+        decoder = load_text_decoder(run, translator_checkpoint(run)).to(device)
         translate = partial(back_translate, decoder)
     return {
         "translate": translate,
-        "corpora": build.corpora(config),
-        "readers": sign_readers(config, body) if "reading" in kinds else {},
-        "gallery": config.METRIC.GALLERY if "ranks" in kinds else 0,
-        "window": config.METRIC.WINDOW,
+        "corpora": run.corpora,
+        "readers": sign_readers(run, body) if "reading" in kinds else {},
+        "gallery": run.METRIC.GALLERY if "ranks" in kinds else 0,
+        "window": run.METRIC.WINDOW,
     }
 
 
-def translator_checkpoint(config: DictConfig) -> Path:
+def translator_checkpoint(run: Run) -> Path:
     """The checkpoint of the text decoder that reads generated signs.
 
     Raises ``ValueError`` if back-translation is asked for and no text decoder is named, and
     `soke.files.MissingAssetError` for a run without a checkpoint.
     """
-    if config.METRIC.TRANSLATOR is None:
+    if run.METRIC.TRANSLATOR is None:
         raise ValueError(
             "METRIC.TYPE has back_translation: name the run of a text decoder with "
             "METRIC.TRANSLATOR (train one by `python -m train --cfg configs/m2t.yaml --nodebug`)"
         )
-    return choose_checkpoint("", Path(config.METRIC.TRANSLATOR))
+    return choose_checkpoint("", Path(run.METRIC.TRANSLATOR))
 
 
-def _translator_file(config: DictConfig) -> dict[str, Path]:
-    used = "back_translation" in config.METRIC.TYPE
-    return {"translator": translator_checkpoint(config)} if used else {}
+def _translator_file(run: Run) -> dict[str, Path]:
+    used = "back_translation" in run.METRIC.TYPE
+    return {"translator": translator_checkpoint(run)} if used else {}
 
 
-def retrieval_checksum(config: DictConfig) -> str | None:
+def retrieval_checksum(run: Run) -> str | None:
     """SHA-256 of all dictionaries and keyword files that prompts are made with, or None."""
-    settings = config.RETRIEVAL
+    settings = run.RETRIEVAL
     if not settings.MAX_KEYWORDS:
         return None
-    named = {corpus.dictionary for corpus in build.corpora(config).values()}
+    named = {corpus.dictionary for corpus in run.corpora.values()}
     files = sorted(Path(path) for path in named if path is not None)
     if settings.MODE == PRECOMPUTED and settings.KEYWORDS_DIR is not None:
         files += sorted(Path(settings.KEYWORDS_DIR).rglob("*.json"))
@@ -284,11 +312,11 @@ def retrieval_checksum(config: DictConfig) -> str | None:
     return hashlib.sha256(" ".join(sums).encode()).hexdigest() if sums else None
 
 
-def sign_readers(config: DictConfig, body: BodyModel) -> dict[str, SignReader]:
+def sign_readers(run: Run, body: BodyModel) -> dict[str, SignReader]:
     """Readers of the isolated signs of every corpus that has them."""
     readers = {}
-    for name, corpus in build.corpora(config).items():
-        signs = build.read_signs(config, corpus)
+    for name, corpus in run.corpora.items():
+        signs = read_signs(run, corpus)
         if signs:
             motions = [frames_to_features(torch.from_numpy(load_motion(sign))) for sign in signs]
             points = (body.scored_points(m.to(body.betas.device)) for m in motions)

@@ -16,10 +16,9 @@ import pickle
 from pathlib import Path
 
 import sentencepiece
-from omegaconf import DictConfig
 
-from soke import assemble as build
 from soke.assemble import corpus_texts
+from soke.assemble.run import Run
 from soke.files import atomic_path
 from soke.generator.mbart.folder import CONFIG, MAPPING
 from soke.generator.mbart.text_tokenizer import (
@@ -71,19 +70,19 @@ def kept_ids(pieces: int, languages: list[str]) -> dict[int, int]:
     return {i: row for row, i in enumerate(ids)}
 
 
-def make(config: DictConfig, options: argparse.Namespace) -> None:
+def make(run: Run, options: argparse.Namespace) -> None:
     """Write ``model.generator.folder``, of the sizes in ``options``, unless it is there."""
-    folder = Path(config.model.generator.folder)
+    folder = Path(run.model.generator.folder)
     if (folder / CONFIG).exists():
         log.info("%s is there already; remove it to make another", folder)
         return
-    texts = corpus_texts.training_texts(config)
+    texts = corpus_texts.training_texts(run)
     # "Key word {i}, " and its like: the letters of a prompt are not letters to spell.
-    corpora = build.corpus_table(config).values()
+    corpora = run.all_corpora.values()
     phrases = [corpus.keyword_prompt.split("{i}")[0].strip() for corpus in corpora]
     model = train_pieces(texts + [str(i) + "," for i in range(10)], list(dict.fromkeys(phrases)))
     pieces = len(sentencepiece.SentencePieceProcessor(model_proto=model))
-    languages = corpus_texts.text_languages(config)
+    languages = corpus_texts.text_languages(run)
     rows = kept_ids(pieces, languages)
     settings = {
         "model_type": "mbart",

@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import logging
 
-from omegaconf import DictConfig
-
-from soke import assemble as build
+from soke.assemble.data import clip_source
+from soke.assemble.run import Run
 from soke.data.clips import Summary, summary_table, write_summaries
 from soke.data.listing.annotations import SIGNS
 from soke.data.packing import is_packed, pack
@@ -24,17 +23,17 @@ from soke.parts import FRAME_SIZE
 log = logging.getLogger(__name__)
 
 
-def pack_all(config: DictConfig) -> None:
+def pack_all(run: Run) -> None:
     """Pack every split of the configured data sets, and their isolated signs."""
-    store = config.DATASET.PACKED
-    workers = config.TRAIN.NUM_WORKERS
+    store = run.DATASET.PACKED
+    workers = run.TRAIN.NUM_WORKERS
     summaries: list[Summary] = []
     if store is None:
         raise ValueError("DATASET.PACKED is null: name the folder to pack into")
-    splits = dict.fromkeys((config.TRAIN.SPLIT, config.EVAL.SPLIT, config.TEST.SPLIT))
-    for corpus in build.corpora(config).values():
+    splits = dict.fromkeys((run.TRAIN.SPLIT, run.EVAL.SPLIT, run.TEST.SPLIT))
+    for corpus in run.corpora.values():
         for split in (*splits, *([] if corpus.signs is None else [SIGNS])):
-            source = build.clip_source(config, corpus, split)
+            source = clip_source(run, corpus, split)
             if is_packed(store, source, workers):
                 log.info("%s %s is packed already", corpus.name, split)
                 shard = Shard(shard_folder(store, corpus.name, split))

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from omegaconf import DictConfig
-
+from soke.assemble.run import Run
 from soke.body import BodyModel
 from soke.body.model_files import STAND_IN
 from soke.config import plain
@@ -25,21 +24,15 @@ _MEASURING = ("METRIC", "TEST", "BODY")
 _MODELS = ("checkpoint_sha256", "tokenizer_sha256", "retrieval_sha256", "split", "seed")
 
 
-def results_folder(config: DictConfig) -> Path:
-    return Path(config.TEST.FOLDER) / config.NAME
-
-
-def run_metadata(
-    config: DictConfig, body: BodyModel, system: str, **files: Path
-) -> dict[str, object]:
+def run_metadata(run: Run, body: BodyModel, system: str, **files: Path) -> dict[str, object]:
     """What ``metrics.json`` says about a run; ``files`` are checkpoints by their role."""
     named = {name: str(path) for name, path in files.items()}
     sums = {f"{name}_sha256": checksum(path) for name, path in files.items()}
     return {
-        "name": config.NAME,
+        "name": run.NAME,
         "system": system,
-        "split": config.TEST.SPLIT,
-        "seed": config.SEED_VALUE,
+        "split": run.TEST.SPLIT,
+        "seed": run.SEED_VALUE,
         "body": body.name,
         "body_sha256": checksum(body.path),
         "stand_in": body.path == STAND_IN,
@@ -47,7 +40,7 @@ def run_metadata(
         **sums,
         "commit": commit(),
         "versions": versions(),
-        "configuration": plain(config),
+        "configuration": plain(run.config),
     }
 
 

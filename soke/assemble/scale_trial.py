@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import torch
-from omegaconf import DictConfig
 from torch.utils.data import DataLoader, Subset
 
-from soke import assemble
+from soke.assemble.data import read_clips
+from soke.assemble.run import Run
 from soke.data.datasets import TokenDataset
 from soke.data.token_files import check_folder
 from soke.files import checksum
@@ -56,12 +57,12 @@ def _yaml(which: ScaleEmbedding) -> str:
     return str(which).lower()
 
 
-def clip_batches(config: DictConfig, prompts: PromptBuilder, count: int) -> DataLoader[TokenBatch]:
+def clip_batches(run: Run, prompts: PromptBuilder, count: int) -> DataLoader[Any]:
     """At most ``count`` validation clips, spread evenly over the split, and so over corpora."""
-    folder = assemble.code_folder(config)
-    parts = assemble.part_table(config)
-    check_folder(folder, checksum(config.TRAIN.PRETRAINED_VAE), parts)
-    clips = TokenDataset(assemble.read_clips(config, config.EVAL.SPLIT), folder, parts)
+    folder = run.token_folder
+    parts = run.parts
+    check_folder(folder, checksum(run.TRAIN.PRETRAINED_VAE), parts)
+    clips = TokenDataset(read_clips(run, run.EVAL.SPLIT), folder, parts)
     count = min(count, len(clips))
     chosen = [i * len(clips) // count for i in range(count)]
-    return DataLoader(Subset(clips, chosen), config.EVAL.BATCH_SIZE, collate_fn=prompts)
+    return DataLoader(Subset(clips, chosen), run.EVAL.BATCH_SIZE, collate_fn=prompts)

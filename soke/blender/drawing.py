@@ -112,7 +112,10 @@ def _panel(folder: str | Path, clip: Meshes) -> Panel:
 
 def _tint(about: dict[str, Any]) -> tuple[int, int, int] | None:
     tint = about.get("tint")
-    return None if tint is None else tuple(int(value) for value in tint)
+    if tint is None:
+        return None
+    red, green, blue = (int(value) for value in tint)
+    return red, green, blue
 
 
 def _check_alike(folders: Sequence[str | Path], clips: Sequence[Meshes]) -> None:

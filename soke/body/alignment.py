@@ -12,7 +12,8 @@ Kernels that call each other stay in one file: numba's cache does not notice cha
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -77,7 +78,7 @@ def similarity_errors(
     if _is_compiled(x, y):
         errors = torch.from_numpy(_run(_mean_distances, x, y, chosen))
     else:
-        errors = torch.cat([_errors_by_torch(*pair, chosen) for pair in _chunks(x, y)])
+        errors = torch.cat([_errors_by_torch(a, b, chosen) for a, b in _chunks(x, y)])
     _require_finite(errors)
     return errors.view(source.shape[:-2])
 
@@ -127,7 +128,7 @@ def _is_compiled(x: Tensor, y: Tensor) -> bool:
 # Torch: on any device, with gradients.
 
 
-def _chunks(x: Tensor, y: Tensor) -> zip:
+def _chunks(x: Tensor, y: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     frames = max(1, _CHUNK_POINTS // x.shape[1])
     return zip(x.split(frames), y.split(frames))
 
@@ -195,7 +196,7 @@ def _moved_by_kernel(x: Tensor, y: Tensor) -> Tensor:
 
 
 @njit(cache=True, fastmath=_FASTMATH, error_model="numpy")
-def _moments(x: np.ndarray, y: np.ndarray, cross: np.ndarray) -> tuple:
+def _moments(x: np.ndarray, y: np.ndarray, cross: np.ndarray) -> tuple[Any, ...]:
     """Sums over one frame: of y_i x_j in ``cross[i, j]``; returns those of x, y (3 + 3) and x^2.
 
     Both point sets are relative to their first points. Their centroids are then within the size
@@ -239,7 +240,7 @@ def _moments(x: np.ndarray, y: np.ndarray, cross: np.ndarray) -> tuple:
 
 
 @njit(cache=True, error_model="numpy")
-def _fit(x: np.ndarray, y: np.ndarray) -> tuple:
+def _fit(x: np.ndarray, y: np.ndarray) -> tuple[Any, ...]:
     """The best similarity of one frame: ``m`` [3, 3] and ``t`` [3] of m (x_j - x_0) + t."""
     # Written for scalars: each array expression takes another second to compile.
     count = x.shape[0] // 3

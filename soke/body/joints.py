@@ -22,6 +22,16 @@ class SurfaceJoints(nn.Module):
     joints themselves.
     """
 
+    extra: Tensor
+    vertices: Tensor
+    extra_places: Tensor
+    faces: Tensor
+    fixed_faces: Tensor
+    turning_faces: Tensor
+    lmk_bary_coords: Tensor
+    dynamic_lmk_bary_coords: Tensor
+    neck_chain: Tensor
+
     def __init__(self, arrays: Mapping[str, np.ndarray], parents: Sequence[int]) -> None:
         super().__init__()
         extra = VertexJointSelector(vertex_ids=vertex_ids["smplx"]).extra_joints_idxs

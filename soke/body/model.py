@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -68,6 +69,15 @@ class BodyModel(nn.Module):
     package. ``name`` says which body it is, ``faces`` [F, 3] are its triangles.
     """
 
+    betas: Tensor
+    template: Tensor
+    expression: Tensor
+    weights: Tensor
+    regressor: Tensor
+    correctives: Tensor
+    hand_mean: Tensor
+    point_vertices: Tensor
+
     def __init__(self, path: str | Path | None = None) -> None:
         super().__init__()
         self.path = Path(path) if path is not None else STAND_IN
@@ -89,7 +99,7 @@ class BodyModel(nn.Module):
         }
 
     def _register(self, arrays: dict[str, np.ndarray]) -> None:
-        def buffer(name: str, value: np.ndarray) -> None:
+        def buffer(name: str, value: npt.ArrayLike) -> None:
             self.register_buffer(name, torch.as_tensor(np.asarray(value, dtype=np.float32)))
 
         directions = arrays["shapedirs"]

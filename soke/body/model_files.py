@@ -50,6 +50,8 @@ def read_body_arrays(path: Path) -> dict[str, np.ndarray]:
     """The arrays of a model file by name. Nothing in the file is executed."""
     if path.suffix == ".pkl":
         content = safe_load_pickle(path)
+        if not isinstance(content, dict):
+            raise ValueError(f"{path} is not a body model: it holds no arrays by name")
         return {key: value for key, value in content.items() if isinstance(value, np.ndarray)}
     arrays = {}
     with np.load(path, allow_pickle=False) as file:

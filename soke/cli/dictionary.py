@@ -30,16 +30,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # A trial run would leave most signs out.
     arguments = [*(sys.argv[1:] if arguments is None else arguments), "--nodebug"]
     config, options = parse_command_line(__doc__.splitlines()[0], _options, arguments)
-    from soke import assemble
     from soke.assemble.dictionaries import write_dictionaries
+    from soke.assemble.models import load_trained_tokenizer
+    from soke.assemble.process import open_run, pick_device
 
-    assemble.prepare_process(config)
-    with_signs = [c.name for c in assemble.corpora(config).values() if c.signs is not None]
+    run = open_run(config)
+    with_signs = [c.name for c in run.corpora.values() if c.signs is not None]
     if not with_signs:
         raise ValueError(
-            f"none of {list(assemble.corpora(config))} has isolated signs: name their list in "
+            f"none of {list(run.corpora)} has isolated signs: name their list in "
             "CORPORA.<name>.signs"
         )
-    tokenizer = assemble.trained_tokenizer(config)
-    device = assemble.device(config)
-    write_dictionaries(config, tokenizer, device, options.replace_dictionary, options.merge)
+    tokenizer = load_trained_tokenizer(run)
+    device = pick_device(run)
+    write_dictionaries(run, tokenizer, device, options.replace_dictionary, options.merge)

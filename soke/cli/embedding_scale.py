@@ -27,12 +27,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise ValueError("name the generator's weights with TRAIN.PRETRAINED=FILE")
     if options.clips < 1:
         raise ValueError(f"--clips must be 1 or more, got {options.clips}")
-    from soke import assemble
+    from soke.assemble.data import prompt_builder
+    from soke.assemble.models import generator_module
+    from soke.assemble.process import open_run, pick_device
     from soke.assemble.scale_trial import clip_batches, losses, report
 
-    assemble.prepare_process(config)
-    prompts = assemble.prompt_builder(config)
-    batches = clip_batches(config, prompts, options.clips)
-    module = assemble.generator_module(config, prompts, config.TEST.CHECKPOINTS or None)
-    module = module.eval().to(assemble.device(config))
+    run = open_run(config)
+    prompts = prompt_builder(run)
+    batches = clip_batches(run, prompts, options.clips)
+    module = generator_module(run, prompts, run.TEST.CHECKPOINTS or None)
+    module = module.eval().to(pick_device(run))
     sys.stdout.write(report(losses(module, batches), module.generator) + "\n")

@@ -37,11 +37,11 @@ def generator(arguments: Sequence[str] | None = None) -> None:
         parser.add_argument("--out", required=True, help="the folder to write")
 
     config, options = parse_command_line(generator.__doc__ or "", add_options, arguments)
-    from soke.assemble import prepare_process
+    from soke.assemble.process import open_run
     from soke.cli.export_generator import export_run
 
-    prepare_process(config)
-    export_run(config, options.out)
+    run = open_run(config)
+    export_run(run, options.out)
 
 
 def tokenizer(arguments: Sequence[str] | None = None) -> None:

@@ -19,10 +19,10 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
-from omegaconf import DictConfig
-
-from soke import assemble
-from soke.generator import MultiHeadGenerator
+from soke.assemble.data import prompt_builder
+from soke.assemble.models import generator_module
+from soke.assemble.run import Run
+from soke.generator import Generator
 from soke.generator.mbart import folder as folders
 from soke.generator.mbart.weights import Weights
 from soke.training.run_checkpoints import choose_checkpoint
@@ -30,7 +30,7 @@ from soke.training.run_checkpoints import choose_checkpoint
 log = logging.getLogger(__name__)
 
 
-def export(generator: MultiHeadGenerator, pieces: str | Path, out: str | Path) -> None:
+def export(generator: Generator, pieces: str | Path, out: str | Path) -> None:
     """Write ``generator`` to the new folder ``out``, with the text pieces of the folder ``pieces``.
 
     Raises ``ValueError`` when ``out`` exists; it is left alone.
@@ -54,9 +54,9 @@ def export(generator: MultiHeadGenerator, pieces: str | Path, out: str | Path) -
     log.info("%s: %d embedding rows (%s)", out, len(weights.table), rows)
 
 
-def export_run(config: DictConfig, out: str | Path) -> None:
+def export_run(run: Run, out: str | Path) -> None:
     """Export the generator of a run. Raises ``ValueError`` when ``out`` exists."""
     folders.check_new(out)
-    checkpoint = choose_checkpoint(config.TEST.CHECKPOINTS, assemble.run_directory(config))
-    module = assemble.generator_module(config, assemble.prompt_builder(config), checkpoint)
-    export(module.generator, config.model.generator.folder, out)
+    checkpoint = choose_checkpoint(run.TEST.CHECKPOINTS, run.folder)
+    module = generator_module(run, prompt_builder(run), checkpoint)
+    export(module.generator, run.model.generator.folder, out)

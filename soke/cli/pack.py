@@ -11,8 +11,8 @@ def main() -> None:
     # A trial run would read every clip too, only with fewer processes.
     arguments = [*sys.argv[1:], "--nodebug"]
     config, _ = parse_command_line(__doc__, arguments=arguments)
-    from soke.assemble import prepare_process
     from soke.assemble.pack_poses import pack_all
+    from soke.assemble.process import open_run
 
-    prepare_process(config)
-    pack_all(config)
+    run = open_run(config)
+    pack_all(run)

@@ -14,7 +14,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -139,7 +139,7 @@ def _plot(axes: Axes, quantity: str, group: Sequence[Curve], colors: Mapping[str
     for curve in group:
         color = colors[curve.part]
         if curve.stage == "val" or len(curve.values) < 2:
-            style = {"linestyle": (0, (2, 2)), "marker": "o", "markersize": 3.5}
+            style: dict[str, Any] = {"linestyle": (0, (2, 2)), "marker": "o", "markersize": 3.5}
         else:
             style = {}
         axes.plot(curve.steps, curve.values, color=color, linewidth=1.1, **style)

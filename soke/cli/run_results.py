@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -24,7 +25,7 @@ class Results:
     """A folder ``results/<NAME>``: the content of `metrics.json` and the table `clips.csv`."""
 
     folder: Path
-    about: Mapping[str, object]
+    about: Mapping[str, Any]
     clips: pd.DataFrame
 
     @property
@@ -62,9 +63,9 @@ class Results:
             intervals = (self.about.get("baseline_intervals") or {}).get(system)
         return scores.get(corpus, {}).get(name), (intervals or {}).get(corpus, {}).get(name)
 
-    def setting(self, *keys: str) -> object:
+    def setting(self, *keys: str) -> Any:
         """A value of the resolved configuration, None where it is not known."""
-        value: object = self.about.get("configuration")
+        value: Any = self.about.get("configuration")
         for key in keys:
             value = value.get(key) if isinstance(value, Mapping) else None
         return value

@@ -17,8 +17,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def main() -> None:
     config, options = parse_command_line(__doc__, add_options)
-    from soke.assemble import prepare_process
     from soke.assemble.new_mbart import make
+    from soke.assemble.process import open_run
 
-    prepare_process(config)
-    make(config, options)
+    run = open_run(config)
+    make(run, options)

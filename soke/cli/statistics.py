@@ -16,8 +16,8 @@ def main() -> None:
     # A trial run would read every clip too, only with fewer processes.
     arguments = [*sys.argv[1:], "--nodebug"]
     config, options = parse_command_line(__doc__, add_options, arguments)
-    from soke.assemble import prepare_process
     from soke.assemble.measure_poses import write
+    from soke.assemble.process import open_run
 
-    prepare_process(config)
-    write(config, options.force)
+    run = open_run(config)
+    write(run, options.force)

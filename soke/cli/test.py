@@ -44,11 +44,11 @@ def main() -> None:
         raise ValueError("--partial and --hands require --predictions DIR")
     if options.predictions and options.task not in (None, "t2m"):
         raise ValueError(f"--predictions are scored by the task t2m, not by {options.task}")
-    from soke.assemble import prepare_process
     from soke.assemble.evaluation import TASKS, run_task, saved_predictions
+    from soke.assemble.process import open_run
 
-    prepare_process(config)
-    task = TASKS[options.task or _TASKS.get(config.TRAIN.STAGE, "t2m")]
+    run = open_run(config)
+    task = TASKS[options.task or _TASKS.get(run.TRAIN.STAGE, "t2m")]
     if options.predictions:
         task = partial(
             saved_predictions,
@@ -56,4 +56,4 @@ def main() -> None:
             incomplete=options.partial,
             hands=options.hands,
         )
-    run_task(config, task)
+    run_task(run, task)

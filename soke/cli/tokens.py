@@ -19,32 +19,40 @@ def main() -> None:
     config, options = parse_command_line(__doc__, _options)
     from rich.progress import track
 
-    from soke import assemble
+    from soke.assemble.data import (
+        claim_code_folder,
+        pose_dataset,
+        pose_loader,
+        read_clips,
+        report_data,
+    )
     from soke.assemble.dictionaries import check_dictionaries, write_dictionaries
+    from soke.assemble.models import load_trained_tokenizer
+    from soke.assemble.process import launch_processes, open_run
     from soke.data.token_files import token_path, write_tokens
     from soke.tokenizer import encode_batches
 
-    assemble.prepare_process(config)
-    fabric = assemble.processes(config)
-    tokenizer = assemble.trained_tokenizer(config)
-    folder = assemble.code_folder(config)
+    run = open_run(config)
+    fabric = launch_processes(run)
+    tokenizer = load_trained_tokenizer(run)
+    folder = run.token_folder
     with fabric.rank_zero_first():
-        check_dictionaries(config, options.replace_dictionary)
-        assemble.claim_code_folder(config, tokenizer, clear=config.DEBUG and fabric.is_global_zero)
+        check_dictionaries(run, options.replace_dictionary)
+        claim_code_folder(run, tokenizer, clear=run.DEBUG and fabric.is_global_zero)
 
-    splits = dict.fromkeys((config.TRAIN.SPLIT, config.EVAL.SPLIT, config.TEST.SPLIT))
-    found = [assemble.read_clips(config, split) for split in splits]
-    assemble.report_data(folder, *found)
+    splits = dict.fromkeys((run.TRAIN.SPLIT, run.EVAL.SPLIT, run.TEST.SPLIT))
+    found = [read_clips(run, split) for split in splits]
+    report_data(folder, *found)
     clips = [clip for some in found for clip in some.by_length()]
     left = [c for c in clips if not token_path(folder, c.corpus, c.name).exists()]
     log.info("%d of %d clips have their tokens in %s", len(clips) - len(left), len(clips), folder)
     fabric.barrier()  # every rank has listed what is left before any of them writes
-    mine = assemble.pose_dataset(config, left[fabric.global_rank :: fabric.world_size], tokenizer)
-    loader = assemble.pose_loader(mine, config.TEST.BATCH_SIZE, config.TEST.NUM_WORKERS)
+    mine = pose_dataset(run, left[fabric.global_rank :: fabric.world_size], tokenizer)
+    loader = pose_loader(mine, run.TEST.BATCH_SIZE, run.TEST.NUM_WORKERS)
     quiet = not len(mine) or not fabric.is_global_zero
     batches = track(loader, "clips to tokens", disable=quiet)
     for corpus, name, tokens in encode_batches(tokenizer, batches, fabric.device):
         write_tokens(token_path(folder, corpus, name), tokens)
 
     if fabric.is_global_zero:
-        write_dictionaries(config, tokenizer, fabric.device, options.replace_dictionary)
+        write_dictionaries(run, tokenizer, fabric.device, options.replace_dictionary)

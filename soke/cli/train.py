@@ -9,27 +9,32 @@ def main() -> None:
     config, _ = parse_command_line(__doc__)
     from omegaconf import OmegaConf
 
-    from soke import assemble
+    from soke.assemble.data import pose_data, prompt_builder, text_builder, token_data
+    from soke.assemble.models import generator_module, text_module, tokenizer_module
+    from soke.assemble.process import check_new_run, open_run
+    from soke.assemble.trainer import build_trainer
     from soke.files import atomic_path
+    from soke.training.base_module import TrainingModule
     from soke.training.run_checkpoints import last_checkpoint
 
-    assemble.prepare_process(config)
-    assemble.check_new_run(config)
+    run = open_run(config)
+    check_new_run(run)
     resume = None
-    if config.TRAIN.RESUME:
-        resume, _ = last_checkpoint(config.TRAIN.RESUME, config.TRAIN.END_EPOCH)
-    if config.TRAIN.STAGE == "vae":
-        module = assemble.tokenizer_module(config)
-        data = assemble.pose_data(config, module.tokenizer)
-    elif config.TRAIN.STAGE == "m2t":
-        texts = assemble.text_builder(config)
-        data = assemble.token_data(config, texts)
-        module = assemble.text_module(config, texts.vocabulary)
+    if run.TRAIN.RESUME:
+        resume, _ = last_checkpoint(run.TRAIN.RESUME, run.TRAIN.END_EPOCH)
+    if run.TRAIN.STAGE == "vae":
+        tokenizer = tokenizer_module(run)
+        data = pose_data(run, tokenizer.tokenizer)
+        module: TrainingModule = tokenizer
+    elif run.TRAIN.STAGE == "m2t":
+        texts = text_builder(run)
+        data = token_data(run, texts)
+        module = text_module(run, texts.vocabulary)
     else:
-        prompts = assemble.prompt_builder(config)
-        data = assemble.token_data(config, prompts)
-        module = assemble.generator_module(config, prompts)
-    with atomic_path(assemble.run_directory(config) / "config.yaml") as path:
-        OmegaConf.save(config, path)
-    trainer = assemble.trainer(config, module, data)
+        prompts = prompt_builder(run)
+        data = token_data(run, prompts)
+        module = generator_module(run, prompts)
+    with atomic_path(run.folder / "config.yaml") as path:
+        OmegaConf.save(run.config, path)
+    trainer = build_trainer(run, module, data)
     trainer.fit(module, data, ckpt_path=resume, weights_only=True)

@@ -18,8 +18,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     config, options = parse_command_line(__doc__, add_options, arguments)
-    from soke.assemble import prepare_process
     from soke.assemble.cut_vocabulary import trim_for
+    from soke.assemble.process import open_run
 
-    prepare_process(config)
-    trim_for(config, options.source, options.texts, options.minimum_count)
+    run = open_run(config)
+    trim_for(run, options.source, options.texts, options.minimum_count)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import lightning as L
 import numpy as np
@@ -15,10 +16,11 @@ from soke.structures import PoseBatch, TokenBatch
 
 log = logging.getLogger(__name__)
 
-Collate = Callable[[Sequence[object]], PoseBatch | TokenBatch]
+#: Samples of a data set to a batch of them.
+Collate = Callable[[Sequence[Any]], PoseBatch | TokenBatch]
 
 
-class _LazyLoader(DataLoader):
+class _LazyLoader(DataLoader[Any]):
     """Fetches from the first batch on: by then the batch sampler has been told the epoch.
 
     Lightning asks for an iterator long before, and when a run is resumed even before it knows
@@ -39,8 +41,8 @@ class SignDataModule(L.LightningDataModule):
 
     def __init__(
         self,
-        train: Dataset,
-        val: Dataset,
+        train: Dataset[Any],
+        val: Dataset[Any],
         collate_train: Collate,
         collate_val: Collate,
         batch_size: int,
@@ -78,7 +80,7 @@ class SignDataModule(L.LightningDataModule):
             return 1, 0
         return self.trainer.world_size, self.trainer.global_rank
 
-    def train_dataloader(self) -> DataLoader:
+    def train_dataloader(self) -> DataLoader[Any]:
         batches = TrainingBatches(
             len(self.train), self.lengths, self.batch_size, self.seed, *self._ranks()
         )
@@ -90,7 +92,7 @@ class SignDataModule(L.LightningDataModule):
             generator=torch.Generator(),
         )
 
-    def val_dataloader(self) -> DataLoader:
+    def val_dataloader(self) -> DataLoader[Any]:
         batches = EvaluationBatches(len(self.val), self.val_batch_size, *self._ranks())
         return DataLoader(
             self.val,

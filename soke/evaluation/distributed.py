@@ -19,9 +19,10 @@ from soke.evaluation.results import claim_predictions, report_scores, warn_of_ot
 Key = tuple[str, int]
 #: From the number of a portion and the places of its clips to what was found for them.
 Measure = Callable[[int, Sequence[int]], Record]
+Extra = Callable[[Sequence[Record]], Mapping[str, object]]
 
 
-def _nothing(records: Sequence[Record]) -> dict[str, object]:
+def nothing(records: Sequence[Record]) -> dict[str, object]:
     return {}
 
 
@@ -54,7 +55,7 @@ class Evaluation:
     seeded: bool = False
     source: Mapping[str, object] | None = None
     saves_predictions: bool = False
-    extra: Callable[[Sequence[Record]], Mapping[str, object]] = _nothing
+    extra: Extra = nothing
     finish: Callable[[], None] | None = None
 
 

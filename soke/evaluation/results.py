@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -62,7 +63,7 @@ def report_scores(
     tested = systems[0][0]
     own_summary = summaries.pop(tested)
     own_bounds = bounds.pop(tested)
-    runs = []
+    runs: list[dict[str, Any]] = []
     for run, table in tables[tested].groupby("run", sort=False):
         seed = {"seed": int(run)} if seeded else {}
         runs.append({**seed, "scores": summarize(table, scores)})

@@ -34,6 +34,8 @@ RANKING_POINTS = "rhand"
 READING_POINTS = "rhand"
 
 Points = dict[str, np.ndarray]
+#: Tokens [S, P] and the names of their corpora to texts.
+Translate = Callable[[list[np.ndarray], list[str]], list[str]]
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class ClipScorer:
         readers: Mapping[str, SignReader] | None = None,
         gallery: int = 0,
         window: float | None = None,
-        translate: Callable[[list[np.ndarray], list[str]], list[str]] | None = None,
+        translate: Translate | None = None,
         corpora: Mapping[str, Corpus] | None = None,
     ) -> None:
         self.body = body
@@ -129,11 +131,13 @@ class ClipScorer:
             }
             if signing.samples:
                 row["diversity"] = self._diversity(signing.samples)
-            if ranks[i] is not None:
-                row["rank"] = int(ranks[i])
+            rank = ranks[i]
+            if rank is not None:
+                row["rank"] = int(rank)
             row |= self._read(reference, points[i])
-            if translations[i] is not None:
-                row |= translation_columns(translations[i], reference, self.corpora)
+            translation = translations[i]
+            if translation is not None:
+                row |= translation_columns(translation, reference, self.corpora)
             rows.append(row)
         return rows
 
@@ -165,7 +169,7 @@ class ClipScorer:
         pairs = zip(points, truth.points)
         return list(generation_errors_of_clips(pairs, self.window, names))
 
-    def _compared_tokens(self, truth: Truth, signings: Sequence[Signing]) -> list[dict[str, float]]:
+    def _compared_tokens(self, truth: Truth, signings: Sequence[Signing]) -> list[dict[str, int]]:
         if truth.tokens is None:
             return [{}] * len(signings)
         references = (self.references[place] for place in truth.places)
@@ -176,7 +180,7 @@ class ClipScorer:
 
     def _token_columns(
         self, reference: Reference, tokens: np.ndarray, truth: np.ndarray
-    ) -> dict[str, float]:
+    ) -> dict[str, int]:
         for side, found in (("generated", tokens), ("reference", truth)):
             if found.ndim != 2 or found.shape[1] != len(self.parts):
                 raise ValueError(
@@ -211,7 +215,9 @@ class ClipScorer:
     def _read(self, reference: Reference, points: Points) -> dict[str, object]:
         """Signs read back from the motion, where the text is spelled with signs."""
         reader = self.readers.get(reference.corpus)
-        spelled = spell(reference.text.lower(), set(reader.labels)) if reader else None
+        if reader is None:
+            return {}
+        spelled = spell(reference.text.lower(), set(reader.labels))
         if spelled is None:
             return {}
         read = reader.read(points[READING_POINTS])
@@ -224,16 +230,15 @@ class ClipScorer:
 
     def _translations(self, truth: Truth, signings: Sequence[Signing]) -> list[str | None]:
         texts: list[str | None] = [None] * len(signings)
-        chosen = [i for i, signing in enumerate(signings) if signing.tokens is not None]
-        if self.translate is not None and chosen:
-            clips = [self.references[truth.places[i]] for i in chosen]
-            tokens = [signings[i].tokens for i in chosen]
+        known = {i: s.tokens for i, s in enumerate(signings) if s.tokens is not None}
+        if self.translate is not None and known:
+            clips = [self.references[truth.places[i]] for i in known]
             try:
-                found = self.translate(tokens, [clip.corpus for clip in clips])
+                found = self.translate(list(known.values()), [clip.corpus for clip in clips])
             except ValueError as error:
                 names = ", ".join(f"{clip.corpus}/{clip.name}" for clip in clips)
                 raise ValueError(f"one of {names} cannot be read: {error}") from error
-            for i, text in zip(chosen, found, strict=True):
+            for i, text in zip(known, found, strict=True):
                 texts[i] = text
         return texts
 

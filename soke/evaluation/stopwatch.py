@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,7 +16,7 @@ class Stopwatch:
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)
-        self.seconds: Counter[str] = Counter()
+        self.seconds: defaultdict[str, float] = defaultdict(float)
         self.frames = 0
 
     def _now(self) -> float:
@@ -54,6 +54,6 @@ class Stopwatch:
     def take(self) -> tuple[dict[str, float], int]:
         """Seconds and frames counted since the last call."""
         counted = dict(self.seconds), self.frames
-        self.seconds = Counter()
+        self.seconds.clear()
         self.frames = 0
         return counted

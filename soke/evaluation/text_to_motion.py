@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -89,7 +90,7 @@ class SignGenerator:
         """Further motions of every text, drawn in the first run only."""
         if not self.samples or seed != self.seeds[0]:
             return [()] * len(batch.names)
-        options = {**self.decoding, "seed": seed, "samples": self.samples}
+        options: dict[str, Any] = {**self.decoding, "seed": seed, "samples": self.samples}
         found = generate_samples(self.module.generator, batch, **options)
         decode = self.module.decode_tokens
         return [tuple(decode([sample.tokens for sample in group])) for group in found]
@@ -127,6 +128,7 @@ def save_predictions(
     for i, signing in enumerate(signings):
         reference = references[truth.places[i]]
         keywords = signing.retrieval.keywords
+        assert signing.tokens is not None, "a generator says its tokens"
         prediction = Prediction(
             name=reference.name,
             corpus=reference.corpus,

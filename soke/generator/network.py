@@ -40,6 +40,10 @@ class Generator(nn.Module, ABC):
     sum to one. Both keep them in the checkpoint under one name, so that either loads the other's.
     """
 
+    bias: Tensor
+    _head_rows: Tensor
+    fusion_weights: Tensor
+
     #: Sequences of a clip that go through the decoder side by side.
     streams: int = 1
     #: Decoder steps that one step of all parts takes.

@@ -30,6 +30,9 @@ class SurfacePoints(nn.Module):
         root: the SMPL-X joint that is the root; when left out, the first of the points.
     """
 
+    vertices: Tensor
+    regressor: Tensor
+
     def __init__(
         self,
         vertices: Tensor | None = None,

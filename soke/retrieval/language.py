@@ -79,7 +79,11 @@ class Language:
 
     def loose(self, key: str) -> str:
         """A key without the letters that have another spelling: größe is groesse."""
-        return key if key.isascii() else key.translate(str.maketrans(dict(self.spellings)))
+        return (
+            key
+            if key.isascii()
+            else key.translate({ord(letter): other for letter, other in self.spellings.items()})
+        )
 
     def allows(self, words: Sequence[Word]) -> bool:
         """Whether an entry may be of this language by its letters; one of digits always may.

@@ -36,7 +36,7 @@ class PrecomputedSearch:
         self.max_tokens = max_tokens
 
     def __call__(self, text: str, name: str | None = None) -> Retrieval:
-        if name not in self.chosen:
+        if name is None or name not in self.chosen:
             return Retrieval(listed=False)
         keywords: list[Keyword] = []
         words = self.chosen[name]

@@ -147,12 +147,13 @@ def open_search(
     Raises what `SignDictionary.load`, `check_origin` and `read_keyword_files` raise.
     """
     chosen = [corpus for corpus in chosen if corpus.dictionary is not None and max_keywords]
+    paths = {corpus.name: str(corpus.dictionary) for corpus in chosen}
     loaded: dict[str, SignDictionary] = {}
-    for path in dict.fromkeys(corpus.dictionary for corpus in chosen):
+    for path in dict.fromkeys(paths.values()):
         loaded[path] = SignDictionary.load(path, parts)
         if tokenizer is not None:
             check_origin(path, tokenizer, parts)
-    dictionaries = {corpus.name: loaded[corpus.dictionary] for corpus in chosen}
+    dictionaries = {name: loaded[path] for name, path in paths.items()}
     files = None
     if mode == PRECOMPUTED and dictionaries:
         if keywords_dir is None:
@@ -189,7 +190,8 @@ def _shared_languages(chosen: Iterable[Corpus], table: Iterable[Corpus]) -> dict
         if corpus.dictionary is not None:
             users.setdefault(Path(corpus.dictionary).resolve(), set()).add(corpus.language)
     return {
-        corpus.name: sorted(users.get(Path(corpus.dictionary).resolve(), ())) for corpus in chosen
+        corpus.name: sorted(users.get(Path(str(corpus.dictionary)).resolve(), ()))
+        for corpus in chosen
     }
 
 

@@ -11,6 +11,7 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -167,7 +168,7 @@ def manifest_path(dictionary: str | Path) -> Path:
     return Path(dictionary).with_suffix(".manifest.json")
 
 
-def read_manifest(dictionary: str | Path) -> dict[str, object] | None:
+def read_manifest(dictionary: str | Path) -> dict[str, Any] | None:
     """What is known of a dictionary file; None if nothing is, as of a published one.
 
     Raises ``ValueError`` for a manifest that cannot be understood.
@@ -202,7 +203,7 @@ def check_origin(dictionary: str | Path, tokenizer: str, parts: PartTable) -> bo
 
 
 def _other_origin(
-    dictionary: str | Path, manifest: Mapping[str, object], tokenizer: str, parts: PartTable
+    dictionary: str | Path, manifest: Mapping[str, Any], tokenizer: str, parts: PartTable
 ) -> str | None:
     """How the origin of a dictionary differs from this tokenizer; None if it does not."""
     if not _table(dictionary, manifest).same_codes(parts):
@@ -215,7 +216,7 @@ def _other_origin(
     return None
 
 
-def _table(dictionary: str | Path, manifest: Mapping[str, object]) -> PartTable:
+def _table(dictionary: str | Path, manifest: Mapping[str, Any]) -> PartTable:
     try:
         return PartTable.from_rows(manifest["parts"])
     except (TypeError, KeyError, ValueError) as error:
@@ -230,6 +231,7 @@ def check_replaceable(dictionary: str | Path, tokenizer: str, parts: PartTable) 
     if not Path(dictionary).exists():
         return
     manifest = read_manifest(dictionary)
+    other: str | None
     if manifest is None:
         other = f"{dictionary} was not made here (no {manifest_path(dictionary).name} describes it)"
     elif manifest.get("debug"):

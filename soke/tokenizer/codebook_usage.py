@@ -14,6 +14,7 @@ from soke.tokenizer.quantizers import usage
 class CodebookUse(torchmetrics.Metric):
     """Counts the tokens of P parts; the counts of several ranks are added when it is computed."""
 
+    counts: Tensor
     full_state_update = False
 
     def __init__(self, codebook_sizes: Sequence[int]) -> None:

@@ -51,6 +51,9 @@ class PartTokenizer(nn.Module):
     another length.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(
         self,
         parts: PartTable,

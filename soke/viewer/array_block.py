@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import gzip
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -43,10 +45,10 @@ class Block:
         return base64.b64encode(packed).decode("ascii")
 
 
-def unpack(text: str, index: dict[str, dict[str, object]]) -> dict[str, np.ndarray]:
+def unpack(text: str, index: Mapping[str, Mapping[str, Any]]) -> dict[str, np.ndarray]:
     """The arrays of a block by name; the page's script does the same in JavaScript."""
     content = gzip.decompress(base64.b64decode(text))
-    names = {name: dtype for dtype, name in TYPES.items()}
+    names: dict[str, Any] = {name: dtype for dtype, name in TYPES.items()}
     arrays = {}
     for name, entry in index.items():
         shape = tuple(entry["shape"])

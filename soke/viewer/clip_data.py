@@ -116,5 +116,4 @@ def _measure(skin: PageSkin, motion: PageMotion, true: torch.Tensor, error: Skin
 
 def distinct_tints(clips: Sequence[ClipToShow]) -> list[tuple[int, int, int]]:
     """The colours of all bodies in order, without repeats."""
-    tints = {tuple(int(level) for level in s.tint): None for c in clips for s in c.systems}
-    return list(tints)
+    return list(dict.fromkeys(system.tint for clip in clips for system in clip.systems))

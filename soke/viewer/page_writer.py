@@ -100,13 +100,13 @@ def _write_blocks(
     }
 
 
-def _views() -> list[dict[str, object]]:
+def _views() -> list[dict[str, Any]]:
     """The rows of `FRAMINGS` and the combined view, each with its cameras, main one first."""
 
-    def cameras(*names: str) -> list[dict[str, object]]:
+    def cameras(*names: str) -> list[dict[str, Any]]:
         return [{"name": name, "fade": FRAMINGS[name].fade} for name in names]
 
-    views = [{"name": name, "cameras": cameras(name)} for name in FRAMINGS]
+    views: list[dict[str, Any]] = [{"name": name, "cameras": cameras(name)} for name in FRAMINGS]
     views.insert(0, {"name": "combined", "cameras": cameras(*COMBINED)})
     return sorted(views, key=lambda view: view["name"] != FIRST_VIEW)
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from soke.assemble.data import _text_pattern
+from soke.assemble.run import Run
 from soke.config import load_config
 from soke.data.clips import OTHER_TEXT, Group, Summary, summary_table
 from soke.data.listing.annotations import Clip
@@ -41,7 +42,7 @@ def test_unread_clips_have_no_lengths():
 
 
 def test_the_pattern_comes_from_the_configuration():
-    assert _text_pattern(load_config(CONFIG)) is None
-    assert _text_pattern(load_config(CONFIG, ["DATASET.TEXTS='^v'"])).search("Vogel")
+    assert _text_pattern(Run(load_config(CONFIG))) is None
+    assert _text_pattern(Run(load_config(CONFIG, ["DATASET.TEXTS='^v'"]))).search("Vogel")
     with pytest.raises(ValueError, match=r"DATASET.TEXTS='\[' is no regular expression"):
-        _text_pattern(load_config(CONFIG, ["DATASET.TEXTS='['"]))
+        _text_pattern(Run(load_config(CONFIG, ["DATASET.TEXTS='['"])))

@@ -21,7 +21,8 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from soke import assemble as build
+from soke.assemble.data import pose_data, read_clips
+from soke.assemble.run import Run
 from soke.cli import pack
 from soke.config import load_config
 from soke.data import load_motion
@@ -194,7 +195,7 @@ def test_every_route_gives_the_same_numbers(configured, sources, recorded, expec
     before = snapshot((sources / kind).resolve())
     config = configured(route)
     for split in SPLITS:
-        clips = build.read_clips(config, split)
+        clips = read_clips(Run(config), split)
         told = [(corpus, name, text) for corpus, s, name, text, _ in recorded if s == split]
         assert [(clip.corpus, clip.name, clip.text) for clip in clips] == told
         assert {clip.split for clip in clips} == {split}
@@ -236,7 +237,7 @@ def keys(batches):
 @pytest.fixture(scope="module")
 def first_batches(configured, tokenizer):
     """The batches of two epochs of training, and of validation, by the first route."""
-    return epochs(build.pose_data(configured(ROUTES[0]), tokenizer))
+    return epochs(pose_data(Run(configured(ROUTES[0])), tokenizer))
 
 
 def epochs(data):
@@ -253,7 +254,7 @@ def test_every_route_gives_the_same_batches(
     configured, sources, recorded, expected, tokenizer, first_batches, route, workers
 ):
     before = snapshot((sources / route.removeprefix("packed-")).resolve())
-    found = epochs(build.pose_data(configured(route, workers), tokenizer))
+    found = epochs(pose_data(Run(configured(route, workers)), tokenizer))
     for batch in chain(*found):
         check_batch(batch, tokenizer, expected)
     for ours, first in zip(found, first_batches):
@@ -275,7 +276,7 @@ def test_every_route_gives_the_same_batches(
 def test_two_ranks_share_the_clips(configured, recorded, expected, tokenizer, route, workers):
     train, val = [], []
     for rank in range(2):
-        data = build.pose_data(configured(route, workers), tokenizer)
+        data = pose_data(Run(configured(route, workers)), tokenizer)
         data.trainer = SimpleNamespace(world_size=2, global_rank=rank)
         train.append(list(data.train_dataloader()))
         val.append(list(data.val_dataloader()))
@@ -295,7 +296,6 @@ from pathlib import Path
 import lightning as L
 import torch
 from lightning.pytorch.strategies import DDPStrategy
-from soke import assemble as build
 from soke.config import load_config
 from soke.training.callbacks import EpochSeed
 from tests.helpers import small_tokenizer

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from soke import assemble as build
+from soke.assemble.data import read_clips, report_data
+from soke.assemble.run import Run
 from soke.config import load_config
 from soke.data import load_motion, read_annotations, summary_table
 from soke.data.listing.annotations import DropCounts
@@ -166,8 +167,8 @@ def test_what_was_left_out_is_reported_beside_the_run(write_corpus, tmp_path, la
     corpus = write_corpus(layout)
     names = write_damaged(corpus)
     config = configure(tmp_path, corpus)
-    clips = build.read_clips(config, "train")
-    build.report_data(tmp_path / "run", clips)
+    clips = read_clips(Run(config), "train")
+    report_data(tmp_path / "run", clips)
     assert [clip.name for clip in clips] == ["good"] and clips.lengths.tolist() == [50]
     (told,) = json.loads((tmp_path / "run" / "data.json").read_text(encoding="utf-8"))
     assert (told["kept"], told["frames"]) == (1, 50)
@@ -183,18 +184,18 @@ def test_a_split_of_which_nothing_can_be_used_stops_with_the_reasons(write_corpu
     (corpus.root / "poses" / "good.npz").unlink()
     config = configure(tmp_path, corpus)
     with pytest.raises(ValueError, match=r"no clip of the split 'train' can be used:\n") as error:
-        build.read_clips(config, "train")
+        read_clips(Run(config), "train")
     assert "damaged poses" in str(error.value) and "no pose files" in str(error.value)
     with pytest.raises(ValueError, match="no clip of the split 'val'"):
-        build.read_clips(config, "val")
+        read_clips(Run(config), "val")
     with pytest.raises(ValueError, match="the split 'dev' is unknown"):
-        build.read_clips(config, "dev")
+        read_clips(Run(config), "dev")
 
 
 def test_without_the_check_a_damaged_clip_stops_when_it_is_read(write_corpus, tmp_path):
     corpus = write_corpus("csl")
     write_damaged(corpus)
-    clips = build.read_clips(configure(tmp_path, corpus, CHECK_POSES=False), "train")
+    clips = read_clips(Run(configure(tmp_path, corpus, CHECK_POSES=False)), "train")
     assert clips.lengths is None and clips.summaries[0].frames is None
     by_name = {clip.name: clip for clip in clips}
     assert len(load_motion(by_name["good"])) == 50
@@ -210,6 +211,6 @@ def test_a_trial_run_takes_the_first_clips(write_corpus, tmp_path):
         corpus.write_clip(name, motion(40))
     config = configure(tmp_path, corpus)
     config.DEBUG = True
-    clips = build.read_clips(config, "train")
+    clips = read_clips(Run(config), "train")
     assert [clip.name for clip in clips] == names[:8]
     assert (clips.summaries[0].kept, clips.summaries[0].frames) == (8, 320)

@@ -3,7 +3,9 @@
 import pytest
 import torch
 
-from soke import assemble as build
+from soke.assemble.data import prompt_builder
+from soke.assemble.models import generator_module, text_module
+from soke.assemble.run import Run
 from soke.config import load_config
 from soke.generator import GENERATORS, SignToText, generate, translate
 from soke.generator.network import SCALE_EMBEDDING
@@ -112,10 +114,10 @@ def test_the_configuration_chooses(tmp_path):
 
     def built(which):
         config = load_config(cfg, [f"model.generator.scale_embedding={which}"], debug=False)
-        prompts = build.prompt_builder(config)
+        prompts = prompt_builder(Run(config))
         return (
-            build.generator_module(config, prompts).generator,
-            build.text_module(config, prompts.vocabulary).text_decoder,
+            generator_module(Run(config), prompts).generator,
+            text_module(Run(config), prompts.vocabulary).text_decoder,
         )
 
     for which, factors in {**FACTORS, "null": FACTORS[True]}.items():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from soke.assemble.run import Run
 from soke.cli.show.motions import render_motion, render_tokens
 from soke.cli.show.output import Output
 from soke.config import load_config
@@ -32,17 +33,17 @@ def test_tokens_are_decoded(small, tmp_path, filmed, monkeypatch):
     assert filmed[0]["clip"].language == "de" and filmed[0]["path"] == tmp_path / "mine.mp4"
     config = load_config(small)
     with pytest.raises(MissingAssetError, match="The token file"):
-        render_tokens(config, tmp_path / "none.npy", Output(tmp_path))
+        render_tokens(Run(config), tmp_path / "none.npy", Output(tmp_path))
     write_tokens(tmp_path / "wide.npy", np.zeros((5, 2), int))
     with pytest.raises(ValueError, match=r"wide\.npy"):
-        render_tokens(config, tmp_path / "wide.npy", Output(tmp_path))
+        render_tokens(Run(config), tmp_path / "wide.npy", Output(tmp_path))
 
 
 def test_motion_that_was_written_here(small, tmp_path, filmed):
     motion = np.random.default_rng(0).normal(size=(6, 133)).astype(np.float32)
     signed = SignedText("Grüße", "de", np.zeros((1, 3), int), motion, ("a",), ("b",), 25.0)
     write_motion(tmp_path / "x.npz", signed, np.zeros(10), np.full(90, 0.1), "another body")
-    render_motion(load_config(small), tmp_path / "x.npz", Output(tmp_path / "out"))
+    render_motion(Run(load_config(small)), tmp_path / "x.npz", Output(tmp_path / "out"))
     clip = filmed[0]["clip"]
     np.testing.assert_allclose(clip.systems[0].motion, motion, atol=1e-6)
     assert clip.text == "Grüße" and clip.keywords == ("a",) and clip.missing == ("b",)
@@ -51,7 +52,7 @@ def test_motion_that_was_written_here(small, tmp_path, filmed):
 def test_a_clip_of_a_data_set(small, tmp_path, filmed):
     motion = torch.randn(6, 133, generator=torch.Generator().manual_seed(0))
     np.save(tmp_path / "clip.npy", features_to_frames(motion, torch.zeros(10)).numpy())
-    render_motion(load_config(small), tmp_path / "clip.npy", Output(tmp_path / "out"))
+    render_motion(Run(load_config(small)), tmp_path / "clip.npy", Output(tmp_path / "out"))
     clip = filmed[0]["clip"]
     np.testing.assert_allclose(clip.systems[0].motion, motion, atol=1e-6)
     assert clip.text == "clip.npy" and clip.fps == 25
@@ -63,6 +64,6 @@ def test_other_files_are_refused(small, tmp_path):
     (tmp_path / "torn.npz").write_bytes(b"PK\x03\x04")
     for name in ("smplh.npz", "torn.npz"):
         with pytest.raises(ValueError, match=name):
-            render_motion(config, tmp_path / name, Output(tmp_path))
+            render_motion(Run(config), tmp_path / name, Output(tmp_path))
     with pytest.raises(MissingAssetError, match="The motion not found"):
-        render_motion(config, tmp_path / "none.npz", Output(tmp_path))
+        render_motion(Run(config), tmp_path / "none.npz", Output(tmp_path))

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from soke.assemble.run import Run
 from soke.cli.show.output import Output
 from soke.cli.show.test_clips import render_test_clips
 from soke.config import load_config
@@ -62,7 +63,7 @@ def test_what_is_shown_of_a_clip(config, tmp_path, filmed):
     table(results, {"clip/1": 0.0123})
     (back,) = read_predictions(results, "csl")
     assert [codes.tolist() for codes in back.codes] == [[[1] * 3] * 2, [[5] * 3] * 4]
-    written = render_test_clips(config, "csl", Output(tmp_path / "out"), ["clip/1"])
+    written = render_test_clips(Run(config), "csl", Output(tmp_path / "out"), ["clip/1"])
     (call,) = filmed
     reference, generated = call["clip"].systems
     assert (reference.title, generated.title) == ("reference", "generated")
@@ -89,23 +90,23 @@ def test_clips_are_chosen_by_their_score(config, tmp_path, filmed):
     expected = {"best": ["b", "e"], "worst": ["a", "d"], "median": ["e", "c"], "first": ["a", "b"]}
     for choice, names in expected.items():
         filmed.clear()
-        render_test_clips(config, "csl", Output(tmp_path / choice), choice=choice)
+        render_test_clips(Run(config), "csl", Output(tmp_path / choice), choice=choice)
         assert shown(filmed) == names, choice
     for _ in range(2):
         filmed.clear()
-        render_test_clips(config, "csl", Output(tmp_path / "random"), choice="random")
+        render_test_clips(Run(config), "csl", Output(tmp_path / "random"), choice="random")
         drawn = shown(filmed)
         assert len(set(drawn)) == 2 and set(drawn) <= set(scores)
     (results / "clips.csv").unlink()
     with pytest.raises(ValueError, match=r"--choose best needs the scores of clips"):
-        render_test_clips(config, "csl", Output(tmp_path), choice="best")
+        render_test_clips(Run(config), "csl", Output(tmp_path), choice="best")
 
 
 def test_other_systems_stand_beside(config, tmp_path, filmed):
     for i, run in enumerate(("small", "older", "theirs")):
         write(tmp_path / "results" / run, "a", value=i)
     table(tmp_path / "results" / "older", {"a": 0.02})
-    render_test_clips(config, "csl", Output(tmp_path / "out"), compare=["older", "theirs"])
+    render_test_clips(Run(config), "csl", Output(tmp_path / "out"), compare=["older", "theirs"])
     systems = filmed[0]["clip"].systems
     assert [system.title for system in systems] == ["reference", "generated", "older", "theirs"]
     assert [system.score for system in systems] == ["", "", "hands 20.0 mm a step", ""]
@@ -113,26 +114,26 @@ def test_other_systems_stand_beside(config, tmp_path, filmed):
     assert systems[3].motion[0, 0] == pytest.approx(0.02)
     write(tmp_path / "results" / "small", "b")
     with pytest.raises(ValueError, match=r"the test run older has no predictions of \['b'\]"):
-        render_test_clips(config, "csl", Output(tmp_path / "out"), compare=["older"])
+        render_test_clips(Run(config), "csl", Output(tmp_path / "out"), compare=["older"])
 
 
 def test_wrong_requests(config, tmp_path):
     with pytest.raises(MissingAssetError, match=r"TEST\.SAVE_PREDICTIONS=true"):
-        render_test_clips(config, "csl", Output(tmp_path))
+        render_test_clips(Run(config), "csl", Output(tmp_path))
     write(tmp_path / "results" / "small", "a")
     with pytest.raises(ValueError, match=r"no predictions of \['x'\]; there are \['a'\]"):
-        render_test_clips(config, "csl", Output(tmp_path), ["x"])
+        render_test_clips(Run(config), "csl", Output(tmp_path), ["x"])
     with pytest.raises(ValueError, match="--demo_dataset is 'dutch'"):
-        render_test_clips(config, "dutch", Output(tmp_path))
+        render_test_clips(Run(config), "dutch", Output(tmp_path))
     with pytest.raises(MissingAssetError):
-        render_test_clips(config, "csl", Output(tmp_path), compare=["never"])
+        render_test_clips(Run(config), "csl", Output(tmp_path), compare=["never"])
 
 
 def test_a_page_and_exports(config, tmp_path):
     results = tmp_path / "results" / "small"
     write(results, "a", reference_tokens=np.zeros((1, 3), int))
     output = Output(tmp_path / "out", (), html=True, exports=("npz", "bvh"))
-    written = render_test_clips(config, "csl", output)
+    written = render_test_clips(Run(config), "csl", output)
     names = [path.relative_to(tmp_path / "out").as_posix() for path in written]
     assert sorted(names) == [
         "csl.html",

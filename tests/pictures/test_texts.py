@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import vis_mesh
+from soke.assemble.run import Run
 from soke.cli.show import typed_texts as texts
 from soke.cli.show.output import Output
 from soke.cli.show.typed_texts import render_texts
@@ -65,11 +66,11 @@ def test_a_file_of_texts(small, tmp_path, filmed, monkeypatch):
 
 def test_nothing_is_written_over(small, tmp_path, filmed):
     config = load_config(small)
-    render_texts(config, ["fox", "fox"], "en", Output(tmp_path))
+    render_texts(Run(config), ["fox", "fox"], "en", Output(tmp_path))
     assert [call["path"].name for call in filmed] == ["fox-en.mp4", "fox-en-2.mp4"]
     before = {path: path.read_bytes() for path in (tmp_path / "text").iterdir()}
     (tmp_path / "text" / "fox-en-3.npy").write_bytes(b"left by a run that was killed")
-    render_texts(config, ["fox"], "en", Output(tmp_path))
+    render_texts(Run(config), ["fox"], "en", Output(tmp_path))
     assert filmed[-1]["path"].name == "fox-en-4.mp4"
     assert {path: path.read_bytes() for path in before} == before
 
@@ -81,7 +82,7 @@ def test_a_stopped_run_leaves_whole_files_only(small, tmp_path, monkeypatch):
     config = load_config(small)
     monkeypatch.setattr("soke.visualization.clip_video.render_clip", stopped)
     with pytest.raises(KeyboardInterrupt):
-        render_texts(config, ["fox"], "en", Output(tmp_path))
+        render_texts(Run(config), ["fox"], "en", Output(tmp_path))
     left = sorted(path.name for path in (tmp_path / "text").iterdir())
     assert left == ["fox-en.npy", "fox-en.npz"]
     assert read_motion(tmp_path / "text" / "fox-en.npz").text == "fox"
@@ -110,9 +111,9 @@ def test_wrong_requests_are_refused_before_anything_is_loaded(small, monkeypatch
     monkeypatch.setattr("soke.cli.show.typed_texts.build_signer", lambda *_: pytest.fail("loaded"))
     config = load_config(small)
     with pytest.raises(ValueError, match=r"--lang: \['en', 'zh', 'de'\]"):
-        render_texts(config, ["fox"], None, Output(Path()))
+        render_texts(Run(config), ["fox"], None, Output(Path()))
     with pytest.raises(ValueError, match="choose one of"):
-        render_texts(config, ["fox"], "fr", Output(Path()))
+        render_texts(Run(config), ["fox"], "fr", Output(Path()))
     with pytest.raises(ValueError, match="the text is empty"):
         run_verb(monkeypatch, small, "--text", "", "--lang", "en")
 

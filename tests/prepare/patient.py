@@ -10,7 +10,10 @@ import numpy as np
 import torch
 from omegaconf import OmegaConf
 
-from soke import assemble as build
+from soke.assemble.data import pose_data, prompt_builder, token_data
+from soke.assemble.models import generator_module, tokenizer_module
+from soke.assemble.process import check_new_run
+from soke.assemble.run import Run
 from soke.cli.doctor.__main__ import check_all, parse
 from soke.cli.main import COMMANDS
 from soke.config import parse_command_line
@@ -118,14 +121,14 @@ def training_starts(patient, name, *words):
     arguments = ["--cfg", str(patient.folder / f"{name}.yaml"), "--nodebug", *words]
     config, _ = parse_command_line("", None, arguments)
     try:
-        build.check_new_run(config)
+        check_new_run(Run(config))
         if config.TRAIN.STAGE == "vae":
-            module = build.tokenizer_module(config)
-            data = build.pose_data(config, module.tokenizer)
+            module = tokenizer_module(Run(config))
+            data = pose_data(Run(config), module.tokenizer)
         else:
-            prompts = build.prompt_builder(config)
-            data = build.token_data(config, prompts)
-            build.generator_module(config, prompts)
+            prompts = prompt_builder(Run(config))
+            data = token_data(Run(config), prompts)
+            generator_module(Run(config), prompts)
         return [len(list(data.train_dataloader())), len(list(data.val_dataloader()))] > [0, 0]
     except Exception:  # whatever stops it
         return False

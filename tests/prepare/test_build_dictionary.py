@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 import torch
 
-from soke import assemble as build
+from soke.assemble.data import pose_dataset, pose_loader, prompt_builder, read_signs
 from soke.assemble.dictionaries import representative, write_dictionaries
+from soke.assemble.models import load_body, load_trained_tokenizer
+from soke.assemble.run import Run
 from soke.cli import dictionary as build_dictionary
 from soke.cli import tokens as tokens_command
 from soke.config import load_config
@@ -56,10 +58,10 @@ def run(work, *words):
 
 def recordings(config):
     """The tokens of every isolated sign, each encoded by itself."""
-    tokenizer = build.trained_tokenizer(config)
-    signs = build.read_signs(config, build.corpora(config)["phoenix"])
-    dataset = build.pose_dataset(config, signs, tokenizer)
-    batches = build.pose_loader(dataset, 1, 0)
+    tokenizer = load_trained_tokenizer(Run(config))
+    signs = read_signs(Run(config), Run(config).corpora["phoenix"])
+    dataset = pose_dataset(Run(config), signs, tokenizer)
+    batches = pose_loader(dataset, 1, 0)
     with torch.inference_mode():
         return [tokenizer.encode(batch.motion, batch.lengths)[0].numpy() for batch in batches]
 
@@ -67,13 +69,13 @@ def recordings(config):
 def test_several_recordings_of_a_word_become_their_medoid(work):
     run(work)
     config = load_config(work / "run.yaml")
-    parts, tokens = build.part_table(config), recordings(config)
+    parts, tokens = Run(config).parts, recordings(config)
     words = SignDictionary.load(work / "words.json", parts)
     assert list(words.entries) == ["Straße", "ja", "nein"]
     assert np.array_equal(words.entries["nein"], tokens[1])
     assert np.array_equal(words.entries["Straße"], tokens[4])
 
-    tokenizer, body = build.trained_tokenizer(config), build.body_model(config)
+    tokenizer, body = load_trained_tokenizer(Run(config)), load_body(Run(config))
     places = [0, 2, 3, 5]
     with torch.inference_mode():
         motions = [tokenizer.decode_to_motion([torch.from_numpy(tokens[i])])[0] for i in places]
@@ -163,21 +165,21 @@ def test_a_second_tokenizer_writes_over_nothing(work, monkeypatch):
 def test_a_trial_run_leaves_the_dictionary_of_a_real_one(work):
     run(work)
     config = load_config(work / "run.yaml")
-    tokenizer, before = build.trained_tokenizer(config), (work / "words.json").read_bytes()
+    tokenizer, before = load_trained_tokenizer(Run(config)), (work / "words.json").read_bytes()
     config.DEBUG = True
-    assert write_dictionaries(config, tokenizer) == []
+    assert write_dictionaries(Run(config), tokenizer) == []
     assert (work / "words.json").read_bytes() == before
     config.CORPORA.phoenix.dictionary = str(work / "trial.json")
-    assert write_dictionaries(config, tokenizer) == [work / "trial.json"]
-    assert write_dictionaries(config, tokenizer) == [work / "trial.json"]
+    assert write_dictionaries(Run(config), tokenizer) == [work / "trial.json"]
+    assert write_dictionaries(Run(config), tokenizer) == [work / "trial.json"]
     config.DEBUG = False
-    assert write_dictionaries(config, tokenizer) == [work / "trial.json"]
+    assert write_dictionaries(Run(config), tokenizer) == [work / "trial.json"]
 
 
 def test_a_dictionary_of_another_tokenizer_is_not_used(work):
     run(work)
     config = load_config(work / "run.yaml")
-    prompts = build.prompt_builder(config)
+    prompts = prompt_builder(Run(config))
     assert [k.word for k in prompts.search("Ja, die Strasse!", "phoenix").keywords] == [
         "ja",
         "Straße",
@@ -187,9 +189,9 @@ def test_a_dictionary_of_another_tokenizer_is_not_used(work):
     save_safetensors(other, work / "other.safetensors")
     config.TRAIN.PRETRAINED_VAE = str(work / "other.safetensors")
     with pytest.raises(ValueError, match="a dictionary of another tokenizer"):
-        build.prompt_builder(config)
+        prompt_builder(Run(config))
     with pytest.raises(ValueError, match="a dictionary of another tokenizer"):
-        write_dictionaries(config, other, merge=[work / "words.json"])
+        write_dictionaries(Run(config), other, merge=[work / "words.json"])
 
 
 def test_without_isolated_signs_it_says_so(work):

@@ -10,6 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
+from soke.assemble.run import Run
 from soke.cli.charts import COLORS
 from soke.cli.describe import __main__ as command
 from soke.cli.describe import figures
@@ -84,7 +85,7 @@ def overrides(data, *more):
 
 @pytest.fixture(scope="module")
 def description(data):
-    return describe(load_config(CFG, overrides(data)))
+    return describe(Run(load_config(CFG, overrides(data))))
 
 
 def row(description, subject, **wanted):
@@ -192,7 +193,7 @@ def test_pieces(data, description):
     assert val["texts_with_unknown"] == 1
     test = row(description, "pieces", language="en", split="test")
     assert (test["pieces"], test["unknown"], test["texts_with_unknown"]) == (5, 0, 0)
-    lower = describe(load_config(CFG, overrides(data, "CORPORA.how2sign.lowercase=true")))
+    lower = describe(Run(load_config(CFG, overrides(data, "CORPORA.how2sign.lowercase=true"))))
     assert row(lower, "pieces", language="en", split="val")["unknown"] == 0
 
     rows = {"x": [5, UNK, UNK], "y": [5], "z": [UNK, 6, 7, 8]}
@@ -202,7 +203,9 @@ def test_pieces(data, description):
 
 
 def test_without_the_generator_there_are_no_pieces(data, tmp_path):
-    found = describe(load_config(CFG, overrides(data, f"model.generator.folder={tmp_path / 'no'}")))
+    found = describe(
+        Run(load_config(CFG, overrides(data, f"model.generator.folder={tmp_path / 'no'}")))
+    )
     assert found.rows["pieces"] == [] and "mBART folder not found" in found.notes["pieces"]
     assert not any("pieces" in table.title for table in all_tables(found))
 
@@ -221,7 +224,7 @@ def test_token_usage(data, description):
 def test_tokens_of_another_part_table_are_refused(data):
     whole = "{name: all, columns: [[0, 133]], codebook_size: 8, fusion_weight: 1, token_prefix: x}"
     with pytest.raises(ValueError, match=r"a\.npy has shape \(1, 2, 3\)"):
-        describe(load_config(CFG, overrides(data, f"PARTS=[{whole}]")))
+        describe(Run(load_config(CFG, overrides(data, f"PARTS=[{whole}]"))))
 
 
 def heights(axes):

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from soke import assemble as build
+from soke.assemble.data import prompt_builder
+from soke.assemble.models import generator_module
+from soke.assemble.run import Run
 from soke.cli.embedding_scale import main
 from soke.config import load_config
 from soke.data.token_files import token_path, write_tokens
@@ -22,14 +24,14 @@ STEPS = 2
 def trained(whole, which, steps):
     """Published weights that have learned the validation clips with this scale; their loss."""
     config = load_config(whole.folder / "soke.yaml", [f"model.generator.scale_embedding={which}"])
-    prompts, draw = build.prompt_builder(config), np.random.default_rng(0)
+    prompts, draw = prompt_builder(Run(config)), np.random.default_rng(0)
     samples = []
     for corpus in ("how2sign", "phoenix"):
         for i in range(SPLITS["val"]):
             tokens = draw.integers(0, 8, (STEPS, 3))
             write_tokens(token_path(whole.codes, corpus, f"val{i}"), tokens)
             samples.append(TokenSample(f"val{i}", corpus, f"text of val{i}", tokens))
-    batch, model = prompts(samples), build.generator_module(config, prompts).generator.train()
+    batch, model = prompts(samples), generator_module(Run(config), prompts).generator.train()
     optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
     for _ in range(steps):
         optimizer.zero_grad()

@@ -6,7 +6,8 @@ import pytest
 import torch
 from transformers import MBartForConditionalGeneration
 
-from soke import assemble as build
+from soke.assemble.data import prompt_builder
+from soke.assemble.run import Run
 from soke.checkpoints import read_checkpoint
 from soke.cli.export import generator as main
 from soke.cli.export_generator import export
@@ -168,8 +169,8 @@ def test_the_command_exports_a_run(tmp_path):
     arguments = ["--cfg", str(cfg), "--nodebug", "--out", str(tmp_path / "out")]
     main(arguments)
     config = load_config(cfg, debug=False)
-    checkpoint = build.run_directory(config) / "checkpoints" / "best.ckpt"
-    vocabulary = build.prompt_builder(config).vocabulary
+    checkpoint = Run(config).folder / "checkpoints" / "best.ckpt"
+    vocabulary = prompt_builder(Run(config)).vocabulary
     trained = MultiHeadGenerator(vocabulary, read_config(config.model.generator.folder))
     load_weights(trained, checkpoint, "generator")
     theirs, report = MBartForConditionalGeneration.from_pretrained(

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from soke import assemble as build
 from soke.assemble import pack_poses
+from soke.assemble.data import read_clips, read_signs
+from soke.assemble.run import Run
 from soke.cli import pack as command
 from soke.cli.main import run_verb
 from soke.config import load_config
@@ -123,8 +124,8 @@ def test_what_only_has_another_date_is_not_packed_again(work, monkeypatch, caplo
 def test_the_loaders_use_shards_where_they_are(work, monkeypatch):
     def read():
         config = load_config(work / "config.yaml")
-        clips = build.read_clips(config, "train")
-        signs = build.read_signs(config, build.corpora(config)["csl"])
+        clips = read_clips(Run(config), "train")
+        signs = read_signs(Run(config), Run(config).corpora["csl"])
         motions = [load_motion(clip) for clip in (*clips, *signs)]
         return {summary.source for summary in clips.summaries}, list(clips), motions
 

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from soke import assemble as build
+from soke.assemble.run import Run
+from soke.assemble.trainer import build_trainer
 from soke.body import BodyModel
 from soke.config import SCHEMA, load_config
 from soke.training.generator_module import GeneratorModule
@@ -30,7 +31,7 @@ def compile_by_switch(module):
     torch._dynamo.reset()
     torch._dynamo.utils.counters.clear()
     config = load_config(SCHEMA, ["TRAIN.COMPILE=true", "ACCELERATOR=cpu", "DEVICE=1"])
-    build.trainer(config, module, SimpleNamespace(train_dataloader=lambda: range(4)))
+    build_trainer(Run(config), module, SimpleNamespace(train_dataloader=lambda: range(4)))
 
 
 def compiled_graphs():

@@ -3,7 +3,9 @@
 import pytest
 import torch
 
-from soke import assemble as build
+from soke.assemble.data import prompt_builder
+from soke.assemble.models import generator_module
+from soke.assemble.run import Run
 from soke.config import load_config
 from soke.generator import MultiHeadGenerator, generate, read_config
 from soke.generator.mbart.weights import Weights
@@ -20,8 +22,8 @@ class Unknown:
 def test_published_weights_give_the_same_tokens(tmp_path, where):
     cfg = small_run(tmp_path)
     config = load_config(cfg, debug=False)
-    own = build.run_directory(config) / "checkpoints" / "best.ckpt"
-    prompts = build.prompt_builder(config)
+    own = Run(config).folder / "checkpoints" / "best.ckpt"
+    prompts = prompt_builder(Run(config))
     model = MultiHeadGenerator(prompts.vocabulary, read_config(config.model.generator.folder))
     load_weights(model, own, "generator")
     state = Weights.from_network(model.state_dict()).to_transformers()
@@ -30,7 +32,7 @@ def test_published_weights_give_the_same_tokens(tmp_path, where):
     torch.save({"state_dict": published, "hyper_parameters": Unknown()}, path)
     config = load_config(cfg, [f"{where}={path}"], debug=False)
     named = path if where == "TEST.CHECKPOINTS" else None
-    other = build.generator_module(config, prompts, named).generator.eval()
+    other = generator_module(Run(config), prompts, named).generator.eval()
     batch = prompts([TokenSample("a", "how2sign", "the quick fox")])
     for one, two in zip(generate(model.eval(), batch, 12, 8), generate(other, batch, 12, 8)):
         assert torch.equal(one, two)

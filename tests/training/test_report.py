@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from soke import assemble as build
+from soke.assemble.run import Run
+from soke.assemble.trainer import build_trainer
 from soke.structures import Keyword, Retrieval
 from soke.training.memory import MemoryEstimate, live_bytes, optimizer_bytes
 from soke.training.start_report import describe_parameters, estimate, longest_clip
@@ -156,7 +157,7 @@ def test_a_training_reports_what_it_is(tmp_path, clips, caplog):  # noqa: F811
     module, data = generator_run(clips, tmp_path / "x")
     data.lengths = clips.lengths
     config = configured(tmp_path, "TRAIN.ACCUMULATE=3", "LOGGER.TYPE=[tensorboard]")
-    trainer = build.trainer(config, module, data)
+    trainer = build_trainer(Run(config), module, data)
     trainer.fit(module, data)
     text = next(r.getMessage() for r in caplog.records if r.name == "soke.training.start_report")
     assert "parameters: embeddings" in text and "memory of a process" in text

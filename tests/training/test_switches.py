@@ -6,7 +6,8 @@ import pytest
 import torch
 from lightning.pytorch.strategies import DDPStrategy
 
-from soke import assemble as build
+from soke.assemble.run import Run
+from soke.assemble.trainer import build_trainer
 from soke.config import SCHEMA, ConfigError, load_config
 from tests.helpers import token_samples
 from tests.training.test_resume import (
@@ -39,7 +40,7 @@ def trained(folder, run, *overrides):
     before = [weight.detach().clone() for weight in module.network.parameters()]
     module.optimizer = lambda parameters: torch.optim.SGD(list(parameters), **DESCENT)
     module.scheduler = lambda optimizer, total: torch.optim.lr_scheduler.ConstantLR(optimizer, 1.0)
-    trainer = build.trainer(configured(folder, *overrides), module, data)
+    trainer = build_trainer(Run(configured(folder, *overrides)), module, data)
     trainer.limit_val_batches = 0
     trainer.checkpoint_callbacks[0].monitor = None  # of a validation that is left out
     trainer.fit(module, data)
@@ -95,7 +96,7 @@ def test_the_schedule_ends_with_the_accumulated_steps(tmp_path, clips):  # noqa:
     module.scheduler = schedule
     data.batch_size = 2  # five batches
     config = configured(tmp_path, "TRAIN.ACCUMULATE=2", "TRAIN.END_EPOCH=2")
-    trainer = build.trainer(config, module, data)
+    trainer = build_trainer(Run(config), module, data)
     trainer.limit_val_batches = 0
     trainer.checkpoint_callbacks[0].monitor = None
     trainer.fit(module, data)
@@ -137,7 +138,7 @@ def test_strategies(tmp_path, clips):  # noqa: F811
     module, data = generator_run(clips, tmp_path / "x")
 
     def strategy(*overrides):
-        return build.trainer(configured(tmp_path, *overrides), module, data).strategy
+        return build_trainer(Run(configured(tmp_path, *overrides)), module, data).strategy
 
     assert not isinstance(strategy(), DDPStrategy)
     assert isinstance(strategy("DEVICE=2"), DDPStrategy)

@@ -9,7 +9,10 @@ import pytest
 import sacrebleu
 import torch
 
-from soke import assemble as build
+from soke.assemble.data import build_vocabulary
+from soke.assemble.models import load_text_decoder, text_module
+from soke.assemble.run import Run
+from soke.assemble.trainer import build_trainer
 from soke.config import load_config
 from soke.data.datasets import TokenDataset
 from soke.data.loader import SignDataModule
@@ -131,7 +134,9 @@ def test_the_best_checkpoint_is_the_highest_or_the_lowest(
     mode,
 ):
     module, data = text_run(clips, tmp_path)
-    best = build.trainer(configured(tmp_path, *overrides), module, data).checkpoint_callbacks[0]
+    best = build_trainer(Run(configured(tmp_path, *overrides)), module, data).checkpoint_callbacks[
+        0
+    ]
     assert (best.monitor, best.mode) == (monitor, mode)
 
 
@@ -141,7 +146,7 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     config = load_config(small_run(folder))
     torch.manual_seed(4)
-    module = build.text_module(config, build.vocabulary(config))
+    module = text_module(Run(config), build_vocabulary(Run(config)))
     for parameter in module.network.parameters():
         if parameter.ndim > 1:
             parameter.data.mul_(4)
@@ -156,7 +161,7 @@ def trained(tmp_path_factory):
 
 def test_signs_are_read_back_in_their_order(trained):
     config, path, module = trained
-    loaded = build.text_decoder(config, path)
+    loaded = load_text_decoder(Run(config), path)
     assert not loaded.training
     samples = token_samples(9)
     tokens = [sample.tokens for sample in samples][::-1]  # of falling length
@@ -175,27 +180,27 @@ def test_signs_are_read_back_in_their_order(trained):
 
 def test_other_checkpoints_are_refused_in_one_sentence(trained, tmp_path):
     config, path, module = trained
-    generator = build.run_directory(config) / "checkpoints" / "best.ckpt"
+    generator = Run(config).folder / "checkpoints" / "best.ckpt"
     with pytest.raises(ValueError, match="has no weights of a text_decoder, but of: generator"):
-        build.text_decoder(config, generator)
+        load_text_decoder(Run(config), generator)
     with pytest.raises(ValueError, match="has no weights of a generator, but of: text_decoder"):
         load_weights(module.network, path, "generator")
     with pytest.raises(FileNotFoundError, match=r"text decoder.*python -m train.*m2t"):
-        build.text_decoder(config, tmp_path / "none.ckpt")
+        load_text_decoder(Run(config), tmp_path / "none.ckpt")
     foreign = torch.load(path, weights_only=True) | {"soke": {"tokenizer_sha256": "f" * 64}}
     torch.save(foreign, tmp_path / "foreign.ckpt")
     with pytest.raises(ValueError, match="tokens of another tokenizer"):
-        build.text_decoder(config, tmp_path / "foreign.ckpt")
+        load_text_decoder(Run(config), tmp_path / "foreign.ckpt")
 
 
 def test_the_stage_starts_from_a_checkpoint_or_from_mbart(trained):
     config, path, module = trained
     again = config.copy()
     again.TRAIN.PRETRAINED = str(path)
-    started = build.text_module(again, build.vocabulary(again))
+    started = text_module(Run(again), build_vocabulary(Run(again)))
     for key, value in module.network.state_dict().items():
         assert torch.equal(started.network.state_dict()[key], value)
     pretrained = config.copy()
     pretrained.model.generator.pretrained = True
     with pytest.raises(FileNotFoundError, match="The mBART weights"):
-        build.text_module(pretrained, build.vocabulary(pretrained))
+        text_module(Run(pretrained), build_vocabulary(Run(pretrained)))

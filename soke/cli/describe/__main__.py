@@ -28,15 +28,15 @@ def main() -> None:
     # The few clips of a short trial would mislead.
     arguments = [*sys.argv[1:], "--nodebug"]
     config, options = parse_command_line(__doc__.splitlines()[0], add_options, arguments)
-    from soke import assemble
+    from soke.assemble.process import open_run
     from soke.cli.describe.corpus_tables import all_tables
     from soke.cli.describe.description import describe, write_json
     from soke.cli.describe.figures import draw_all
     from soke.cli.tables import show
 
-    assemble.prepare_process(config)
-    folder = options.out or Path(config.OUTPUT.VISUALIZE) / config.NAME / "data"
-    description = describe(config)
+    run = open_run(config)
+    folder = options.out or Path(run.OUTPUT.VISUALIZE) / run.NAME / "data"
+    description = describe(run)
     show([*all_tables(description), *description.notes.values()])
     for path in [*draw_all(description, folder), write_json(description, folder)]:
         log.info("wrote %s", path)

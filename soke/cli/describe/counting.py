@@ -62,7 +62,7 @@ def _known(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def ratio(part: float, whole: float) -> float | None:
+def ratio(part: float | np.integer, whole: float) -> float | None:
     return float(part / whole) if whole else None
 
 

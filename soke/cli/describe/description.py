@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from omegaconf import DictConfig
-
-from soke import assemble
+from soke.assemble.data import read_clips
+from soke.assemble.run import Run
 from soke.cli.describe import counting
 from soke.cli.describe.counting import Row, Section
 from soke.data.datasets import LengthLimits
@@ -41,11 +40,11 @@ class Description:
         return list(dict.fromkeys(section.summary.split for section in self.sections))
 
 
-def describe(config: DictConfig) -> Description:
+def describe(run: Run) -> Description:
     """Read everything about the configured data sets and count it."""
-    sections = _read_sections(config)
-    limits = assemble.length_limits(config)
-    training = config.TRAIN.SPLIT
+    sections = _read_sections(run)
+    limits = run.length_limits
+    training = run.TRAIN.SPLIT
     words = counting.count_words(sections)
     rows = {
         "lengths": [counting.length_row(section, limits) for section in sections],
@@ -54,44 +53,44 @@ def describe(config: DictConfig) -> Description:
         "texts": [counting.text_row(section) for section in sections],
         "vocabulary": [counting.vocabulary_row(*item, training) for item in words.items()],
         "pieces": [],
-        "tokens": _token_rows(config, sections),
+        "tokens": _token_rows(run, sections),
     }
     notes = {}
     if all(section.lengths is None for section in sections):
         notes["lengths"] = "Clip lengths: poses are not packed, and DATASET.CHECK_POSES is false."
     try:
-        rows["pieces"] = _piece_rows(config, sections)
+        rows["pieces"] = _piece_rows(run, sections)
     except MissingAssetError as error:
         notes["pieces"] = f"Pieces of the generator: {error}"
     if not rows["tokens"]:
         notes["tokens"] = (
             "Token usage: there are no token files of these clips in "
-            f"{assemble.code_folder(config)}; "
+            f"{run.token_folder}; "
             "`python -m get_motion_code --cfg ... --nodebug` writes them."
         )
-    known = list(config.CORPORA)
-    return Description(config.NAME, known, sections, limits, training, words, rows, notes)
+    known = list(run.CORPORA)
+    return Description(run.NAME, known, sections, limits, training, words, rows, notes)
 
 
-def _read_sections(config: DictConfig) -> list[Section]:
+def _read_sections(run: Run) -> list[Section]:
     """Every split of every data set, in the order of the configuration."""
-    splits = dict.fromkeys((config.TRAIN.SPLIT, config.EVAL.SPLIT, config.TEST.SPLIT))
-    groups = [group for split in splits for group in assemble.read_clips(config, split).groups]
+    splits = dict.fromkeys((run.TRAIN.SPLIT, run.EVAL.SPLIT, run.TEST.SPLIT))
+    groups = [group for split in splits for group in read_clips(run, split).groups]
     return [
         Section.of(group, corpus)
-        for corpus in assemble.corpora(config).values()
+        for corpus in run.corpora.values()
         for group in groups
         if group.summary.corpus == corpus.name
     ]
 
 
-def _piece_rows(config: DictConfig, sections: Sequence[Section]) -> list[Row]:
+def _piece_rows(run: Run, sections: Sequence[Section]) -> list[Row]:
     """How the generator's pieces cover the texts, by language and split.
 
     Raises `soke.files.MissingAssetError` without the generator's folder.
     """
     # The folder may lack the language tokens, which are not needed here.
-    vocabulary = Vocabulary(config.model.generator.folder, assemble.part_table(config), [], [])
+    vocabulary = Vocabulary(run.model.generator.folder, run.parts, [], [])
     texts: dict[tuple[str, str], list[str]] = {}
     for section in sections:
         key = (section.corpus.language, section.summary.split)
@@ -99,12 +98,12 @@ def _piece_rows(config: DictConfig, sections: Sequence[Section]) -> list[Row]:
     return [counting.piece_row(*key, own, vocabulary.encode_text) for key, own in texts.items()]
 
 
-def _token_rows(config: DictConfig, sections: Sequence[Section]) -> list[Row]:
+def _token_rows(run: Run, sections: Sequence[Section]) -> list[Row]:
     """Token usage of each part in each data set that has token files, all splits together."""
-    folder = assemble.code_folder(config)
-    parts = assemble.part_table(config)
+    folder = run.token_folder
+    parts = run.parts
     rows = []
-    for corpus in assemble.corpora(config):
+    for corpus in run.corpora:
         clips = [clip for s in sections if s.corpus.name == corpus for clip in s.clips]
         paths = [token_path(folder, corpus, clip.name) for clip in clips]
         usages = count_codes((path for path in paths if path.exists()), parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,7 +42,7 @@ def draw_all(description: Description, folder: Path) -> list[Path]:
         if subject in description.notes:
             path.unlink(missing_ok=True)
             continue
-        write_figure(path, lambda figure, draw=draw: draw(figure, description))
+        write_figure(path, partial(draw, description=description))
         paths.append(path)
     return paths
 
@@ -100,7 +101,7 @@ def _draw_clips(axes: Axes, section: Section, description: Description, longest:
             color=PALE_INK,
         )
     color = _color(description, section.corpus.name)
-    axes.hist(section.lengths / fps, _whole_bins(0, longest) / fps, color=color)
+    axes.hist(section.lengths / fps, list(_whole_bins(0, longest) / fps), color=color)
     axes.margins(y=0.2)  # room for the limits' labels
     count_ticks(axes.yaxis, 4)
 
@@ -134,7 +135,9 @@ def _draw_text_lengths(axes: Axes, description: Description, language: str) -> N
     edges = _whole_bins(min([1, *everything]), max([8, *everything]))
     colors = [_color(description, name) for name in sizes]
     labels = [f"{name}: {len(some):,} texts" for name, some in sizes.items()]
-    axes.hist(list(sizes.values()), edges, stacked=True, color=colors, rwidth=0.9, label=labels)
+    axes.hist(
+        list(sizes.values()), list(edges), stacked=True, color=colors, rwidth=0.9, label=labels
+    )
     axes.set_title(f"{language}: length in {unit(language)}s")
     axes.set_ylabel("texts")
     axes.legend()

@@ -28,7 +28,7 @@ from soke.cli.main import run_verb
 from soke.config import as_overrides, parse_command_line
 
 if TYPE_CHECKING:
-    from soke.cli.doctor.run import Run
+    from soke.cli.doctor.run import CheckedRun
 
 #: Columns of the table where the output is not a terminal.
 _WIDTH = 100
@@ -40,17 +40,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--trial", action="store_true", help="check the short trial run")
 
 
-def parse(arguments: list[str]) -> Run:
+def parse(arguments: list[str]) -> CheckedRun:
     """The run that the command line describes."""
     real = arguments if "--trial" in arguments else [*arguments, "--nodebug"]
     config, options = parse_command_line(__doc__.splitlines()[0], add_options, real)
-    from soke.cli.doctor.run import Run
+    from soke.cli.doctor.run import CheckedRun
 
     words = [word for word in arguments if "=" in word and not word.startswith("-")]
-    return Run(config, options.cfg, (*words, *as_overrides(options)), options.thorough)
+    return CheckedRun(config, options.cfg, (*words, *as_overrides(options)), options.thorough)
 
 
-def check_all(run: Run) -> tuple[dict[str, list[Row]], int]:
+def check_all(run: CheckedRun) -> tuple[dict[str, list[Row]], int]:
     """The rows by section, and how many checks have to wait for others that failed."""
     from soke.cli.doctor.checks import sections
 

@@ -11,12 +11,12 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from omegaconf import DictConfig
 
-from soke import assemble
+from soke.assemble.data import odd_statistics, read_group
+from soke.assemble.models import optimization
 from soke.cli.doctor import machine, model_checks
 from soke.cli.doctor.rows import TEST, TOKENIZER, TOKENS, TRAIN, VIDEOS, Check, warn
-from soke.cli.doctor.run import Run
+from soke.cli.doctor.run import CheckedRun
 from soke.config import check_params, plain
 from soke.data.corpora import Corpus
 from soke.data.datasets import PoseDataset
@@ -31,7 +31,7 @@ from soke.generator.mbart.folder import REMEDY
 from soke.tokenizer import reconstruction_loss
 
 
-def sections(run: Run) -> Iterator[tuple[str, list[Check]]]:
+def sections(run: CheckedRun) -> Iterator[tuple[str, list[Check]]]:
     """The checks, in the order in which things are made.
 
     All of them trust the configuration, which is checked first.
@@ -52,7 +52,7 @@ def sections(run: Run) -> Iterator[tuple[str, list[Check]]]:
         yield "Generator", [*_generator_checks(run)]
     after = [run.kind, "tokenizer"]
     checks = [Check("checkpoint to test", model_checks.tested, TEST, after)]
-    if run.config.TRAIN.PRETRAINED:
+    if run.TRAIN.PRETRAINED:
         checks.append(Check("TRAIN.PRETRAINED", model_checks.start_weights, after=after))
     yield "Checkpoints", checks
     local = [
@@ -67,14 +67,13 @@ def sections(run: Run) -> Iterator[tuple[str, list[Check]]]:
     yield "Body and machine", local
 
 
-def _data_checks(run: Run) -> Iterator[Check]:
-    config = run.config
-    for corpus in run.corpora:
+def _data_checks(run: CheckedRun) -> Iterator[Check]:
+    for corpus in run.corpora.values():
         splits = dict.fromkeys(run.training_splits, TRAIN)
-        splits.setdefault(config.TEST.SPLIT, TEST)
+        splits.setdefault(run.TEST.SPLIT, TEST)
         if corpus.signs is not None:
             splits[SIGNS] = TOKENS
-        packed = [split for split in splits if _shard(config, corpus, split)]
+        packed = [split for split in splits if _shard(run, corpus, split)]
         if not packed and not Path(str(corpus.root)).is_dir():
             yield Check(corpus.name, partial(_no_data, corpus=corpus))
             continue
@@ -83,72 +82,71 @@ def _data_checks(run: Run) -> Iterator[Check]:
                 f"{corpus.name} {split}", partial(_split, corpus=corpus, split=split), needed_for
             )
     for split in run.training_splits:
-        after = [name for c in run.corpora for name in (c.name, f"{c.name} {split}")]
+        after = [name for c in run.corpora.values() for name in (c.name, f"{c.name} {split}")]
         yield Check(f"split {split}", partial(_not_empty, split=split), after=after)
-    if config.DATASET.PACKED is not None:
+    if run.DATASET.PACKED is not None:
         yield Check("packed store", _packed_store)
     needed_for = TRAIN if run.kind == "tokenizer" else TOKENIZER
     yield Check("statistics", _statistics, needed_for)
 
 
-def _token_checks(run: Run) -> Iterator[Check]:
+def _token_checks(run: CheckedRun) -> Iterator[Check]:
     another = "Name another with TRAIN.PRETRAINED_VAE=..., or train it again"
     yield Check("tokenizer", model_checks.trained_tokenizer, remedy=another)
     yield Check("token files", model_checks.token_folder)
-    for corpus in run.corpora:
+    for corpus in run.corpora.values():
         splits = [f"{corpus.name} {split}" for split in run.training_splits]
         after = ["token files", corpus.name, *splits]
         yield Check(
             f"tokens of {corpus.name}", partial(model_checks.tokens, corpus=corpus), after=after
         )
-    if run.kind == "generator" and run.config.RETRIEVAL.MAX_KEYWORDS:
-        for path in dict.fromkeys(corpus.dictionary for corpus in run.corpora):
+    if run.kind == "generator" and run.RETRIEVAL.MAX_KEYWORDS:
+        for path in dict.fromkeys(corpus.dictionary for corpus in run.corpora.values()):
             if path is not None:
                 look = partial(model_checks.dictionary, path=path)
                 yield Check("dictionary", look, remedy=model_checks.REPLACE_DICTIONARY)
 
 
-def _generator_checks(run: Run) -> Iterator[Check]:
+def _generator_checks(run: CheckedRun) -> Iterator[Check]:
     yield Check("mBART folder", model_checks.vocabulary, remedy=REMEDY)
     yield Check(run.kind, model_checks.network, after=["mBART folder"])
     # The weights of TRAIN.PRETRAINED take the place of mBART's.
-    if run.config.model.generator.pretrained and not run.config.TRAIN.PRETRAINED:
+    if run.model.generator.pretrained and not run.TRAIN.PRETRAINED:
         yield Check("mBART weights", model_checks.mbart_weights, after=[run.kind])
     after = [run.kind, "tokenizer", "dictionary"]
     yield Check("prompts", model_checks.prompts, after=after)
 
 
-def _configuration(run: Run) -> str:
+def _configuration(run: CheckedRun) -> str:
     """What can be said of the configuration without looking at a file."""
-    config = run.config
-    parts = assemble.part_table(config)
-    for corpus in run.corpora:
+    parts = run.parts
+    for corpus in run.corpora.values():
         layout_named(corpus.layout)
-    assemble.factories(config)
-    node = config.model.tokenizer if run.kind == "tokenizer" else config.model.generator.decoding
+    optimization(run)
+    node = run.model.tokenizer if run.kind == "tokenizer" else run.model.generator.decoding
     check_params(node.target, plain(node.params))
     if run.kind == "tokenizer":
         some = torch.zeros(1, 1, 1)
-        limits = assemble.length_limits(config)
-        PoseDataset([], limits, torch.zeros(1), torch.ones(1), config.TRAIN.CROP_FRAMES)
-        loss = config.LOSS.ABLATION.RECONS_LOSS
+        limits = run.length_limits
+        PoseDataset([], limits, torch.zeros(1), torch.ones(1), run.TRAIN.CROP_FRAMES)
+        loss = run.LOSS.ABLATION.RECONS_LOSS
         reconstruction_loss(loss, some, some, torch.ones(1, 1, dtype=torch.bool))
-    names = ", ".join(corpus.name for corpus in run.corpora)
+    names = ", ".join(corpus.name for corpus in run.corpora.values())
     codes = ", ".join(f"{part.name} {part.codebook_size}" for part in parts)
-    trial = "; a short trial" if config.DEBUG else ""
-    return f"{config.NAME}, stage {config.TRAIN.STAGE}; data sets: {names}; codes: {codes}{trial}"
+    trial = "; a short trial" if run.DEBUG else ""
+    return f"{run.NAME}, stage {run.TRAIN.STAGE}; data sets: {names}; codes: {codes}{trial}"
 
 
-def _shard(config: DictConfig, corpus: Corpus, split: str) -> Path | None:
+def _shard(run: CheckedRun, corpus: Corpus, split: str) -> Path | None:
     """The folder of a split in the packed store, if it is there."""
-    if config.DATASET.PACKED is None:
+    if run.DATASET.PACKED is None:
         return None
-    folder = shard_folder(config.DATASET.PACKED, corpus.name, split)
+    folder = shard_folder(run.DATASET.PACKED, corpus.name, split)
     return folder if folder.is_dir() else None
 
 
-def _no_data(run: Run, corpus: Corpus) -> str:
-    h2s = run.config.DATASET.H2S
+def _no_data(run: CheckedRun, corpus: Corpus) -> str:
+    h2s = run.DATASET.H2S
     roots = [key for key in ("ROOT", "CSL_ROOT", "PHOENIX_ROOT") if h2s[key] == corpus.root]
     key = f"DATASET.H2S.{roots[0]}" if len(roots) == 1 else f"CORPORA.{corpus.name}.root"
     layout = layout_named(corpus.layout)
@@ -157,18 +155,17 @@ def _no_data(run: Run, corpus: Corpus) -> str:
     raise ValueError(f"{corpus.root} is not a folder. {remedy}")
 
 
-def _split(run: Run, corpus: Corpus, split: str) -> str:
+def _split(run: CheckedRun, corpus: Corpus, split: str) -> str:
     """List the clips as training does, and read them all in a thorough check."""
-    config = run.config
-    group = assemble.read_group(config, corpus, split, read_poses=run.thorough)
+    group = read_group(run, corpus, split, read_poses=run.thorough)
     summary = group.summary
     run.clips[corpus.name, split] = group.clips
-    packed = _shard(config, corpus, split)
-    if packed is None and run.thorough and summary.faults and not config.DATASET.CHECK_POSES:
+    packed = _shard(run, corpus, split)
+    if packed is None and run.thorough and summary.faults and not run.DATASET.CHECK_POSES:
         raise ValueError(f"{summary.faults[0]}; DATASET.CHECK_POSES=true leaves such clips out")
     if packed is not None and run.thorough:
         Shard(packed).verify()
-        survey(group.clips, DropCounts(), config.TRAIN.NUM_WORKERS)  # warns of odd poses
+        survey(group.clips, DropCounts(), run.TRAIN.NUM_WORKERS)  # warns of odd poses
     for message in (*summary.notes, *(f"left out: {fault}" for fault in summary.faults)):
         warn(message)
     if summary.kept < sum(summary.dropped.values()):
@@ -180,7 +177,7 @@ def _split(run: Run, corpus: Corpus, split: str) -> str:
     return detail + (f"; left out: {', '.join(reasons)}" if reasons else "")
 
 
-def _not_empty(run: Run, split: str) -> str:
+def _not_empty(run: CheckedRun, split: str) -> str:
     """Training does not start where no corpus has a clip of one of its splits."""
     count = sum(len(clips) for (_, own), clips in run.clips.items() if own == split)
     if not count:
@@ -188,26 +185,26 @@ def _not_empty(run: Run, split: str) -> str:
     return f"{count:,} clips"
 
 
-def _packed_store(run: Run) -> str:
-    have = []
-    lacking = []
-    for corpus in run.corpora:
+def _packed_store(run: CheckedRun) -> str:
+    have: list[str] = []
+    lacking: list[str] = []
+    for corpus in run.corpora.values():
         for split in run.training_splits:
-            packed = _shard(run.config, corpus, split) is not None
+            packed = _shard(run, corpus, split) is not None
             (have if packed else lacking).append(f"{corpus.name} {split}")
     if lacking:
         which = f"has no {', no '.join(lacking)}" if have else "is empty"
         warn(f"it {which}; training reads faster what `soke pack` has packed")
-    return f"{run.config.DATASET.PACKED}: {len(have)} of {len(have + lacking)} training splits"
+    return f"{run.DATASET.PACKED}: {len(have)} of {len(have + lacking)} training splits"
 
 
-def _statistics(run: Run) -> str:
-    h2s = run.config.DATASET.H2S
+def _statistics(run: CheckedRun) -> str:
+    h2s = run.DATASET.H2S
     _, std = load_statistics(h2s.MEAN_PATH, h2s.STD_PATH, h2s.STD_FLOOR)
     if run.thorough:
-        split = run.config.TRAIN.SPLIT
+        split = run.TRAIN.SPLIT
         clips = [clip for (_, own), clips in run.clips.items() if own == split for clip in clips]
-        for message in assemble.odd_statistics(run.config, clips):
+        for message in odd_statistics(run, clips):
             warn(f"{message}; are they of other poses? `soke statistics --force`")
     still = int((std < CONSTANT).sum())
     if still:

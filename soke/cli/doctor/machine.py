@@ -11,10 +11,12 @@ import lightning as L
 import numpy as np
 import torch
 
-from soke import assemble
+from soke.assemble.models import load_body
+from soke.assemble.process import check_new_run, lightning_devices
+from soke.assemble.trainer import build_loggers
 from soke.body import STAND_IN
 from soke.cli.doctor.rows import warn
-from soke.cli.doctor.run import Run
+from soke.cli.doctor.run import CheckedRun
 from soke.metrics.surface_points import score_points
 from soke.training.run_checkpoints import last_checkpoint
 from soke.visualization import Camera, Rasterizer, find_font, write_video
@@ -25,21 +27,19 @@ _LITTLE_DISK = 10 * _GIGABYTE  # bytes: a few checkpoints of the large generator
 _TEXTS = 500
 
 
-def run_directory(run: Run) -> str:
-    config = run.config
-    assemble.check_new_run(config)
-    end = config.TRAIN.END_EPOCH
-    if config.TRAIN.RESUME:
-        path, epochs = last_checkpoint(config.TRAIN.RESUME, end)
+def run_directory(run: CheckedRun) -> str:
+    check_new_run(run)
+    end = run.TRAIN.END_EPOCH
+    if run.TRAIN.RESUME:
+        path, epochs = last_checkpoint(run.TRAIN.RESUME, end)
         return f"{path}, {epochs} of {end} epochs done"
-    folder = assemble.run_directory(config)
+    folder = run.folder
     there = (folder / "checkpoints").exists()
     return f"{folder}, {'a trial writes over it' if there else 'new'}"
 
 
-def disk_space(run: Run) -> str:
-    config = run.config
-    folder = assemble.run_directory(config).absolute()
+def disk_space(run: CheckedRun) -> str:
+    folder = run.folder.absolute()
     there = next(path for path in (folder, *folder.parents) if path.exists())
     elsewhere = "write elsewhere: OUTPUT.EXPERIMENTS=... TEST.FOLDER=... OUTPUT.VISUALIZE=..."
     if not (there.is_dir() and os.access(there, os.W_OK)):
@@ -50,17 +50,15 @@ def disk_space(run: Run) -> str:
     return f"{free / _GIGABYTE:,.1f} GB for {folder}"
 
 
-def loggers(run: Run) -> str:
-    config = run.config
-    assemble.loggers(config, assemble.run_directory(config))
-    return ", ".join(config.LOGGER.TYPE) or "none"
+def loggers(run: CheckedRun) -> str:
+    build_loggers(run, run.folder)
+    return ", ".join(run.LOGGER.TYPE) or "none"
 
 
-def body(run: Run) -> str:
-    config = run.config
-    model = assemble.body_model(config)
+def body(run: CheckedRun) -> str:
+    model = load_body(run)
     if model.path == STAND_IN:
-        place = Path(config.BODY.MODEL_DIR) / "smplx"
+        place = Path(run.BODY.MODEL_DIR) / "smplx"
         warn(
             "scores are not comparable; for SMPL-X register at https://smpl-x.is.tue.mpg.de and "
             f"put SMPLX_NEUTRAL.npz into {place}"
@@ -68,21 +66,20 @@ def body(run: Run) -> str:
     return f"{model.name}, {model.path}"
 
 
-def side_files(run: Run) -> str:
+def side_files(run: CheckedRun) -> str:
     """What the reconstruction scores read beside the body model."""
-    return ", ".join(score_points(assemble.body_model(run.config)))
+    return ", ".join(score_points(load_body(run)))
 
 
-def devices(run: Run) -> str:
+def devices(run: CheckedRun) -> str:
     """Where training computes, and the memory that loaders share."""
-    config = run.config
-    kind, chosen = assemble.accelerator(config)
+    kind, chosen = lightning_devices(run)
     # Lightning knows best which devices and precisions go together.
-    L.Fabric(accelerator=kind, devices=chosen, precision=config.PRECISION)
-    if kind == "cpu" and config.ACCELERATOR != "cpu":
+    L.Fabric(accelerator=kind, devices=chosen, precision=run.PRECISION)
+    if kind == "cpu" and run.ACCELERATOR != "cpu":
         warn("training runs on the CPU; for a GPU install its driver and a CUDA build of torch")
     shared = Path("/dev/shm")
-    workers = max(config.TRAIN.NUM_WORKERS, config.EVAL.NUM_WORKERS)
+    workers = max(run.TRAIN.NUM_WORKERS, run.EVAL.NUM_WORKERS)
     if workers and shared.is_dir() and shutil.disk_usage(shared).total < _GIGABYTE:
         size = shutil.disk_usage(shared).total / 2**20
         warn(
@@ -93,11 +90,11 @@ def devices(run: Run) -> str:
     names = [f"{gpu.name}, {gpu.total_memory / _GIGABYTE:.0f} GB" for gpu in gpus]
     cuda = torch.version.cuda
     build = f"torch {torch.__version__}, {f'built for CUDA {cuda}' if cuda else 'a CPU build'}"
-    asked = f"ACCELERATOR={config.ACCELERATOR}, {config.PRECISION}"
+    asked = f"ACCELERATOR={run.ACCELERATOR}, {run.PRECISION}"
     return f"{', '.join(names) or 'none there'}; {asked}; {build}"
 
 
-def renderer(_: Run) -> str:
+def renderer(_: CheckedRun) -> str:
     """Draw one triangle: training renders a sample at every validation."""
     corners = np.array([[-1.0, -1, 0], [1, -1, 0], [0, 1, 0]])
     camera = Camera((0.0, 0.0, 0.0), 4.0, 32, 32)
@@ -109,21 +106,21 @@ def renderer(_: Run) -> str:
     return "draws a triangle on the CPU"
 
 
-def encoder(_: Run) -> str:
+def encoder(_: CheckedRun) -> str:
     with tempfile.TemporaryDirectory() as folder:
         write_video(Path(folder) / "frame.mp4", [np.zeros((32, 32, 3), np.uint8)], fps=25)
     return "writes H.264"
 
 
-def fonts(run: Run) -> str:
+def fonts(run: CheckedRun) -> str:
     """Whether captions of each corpus have a font with all their letters."""
     found = []
-    for corpus in run.corpora:
+    for corpus in run.corpora.values():
         texts = [corpus.keyword_prompt]
         for (name, _), own in run.clips.items():
             if name == corpus.name:
                 texts += [clip.text for clip in own[:_TEXTS]]
-        font = find_font("".join(sorted(set("".join(texts)))), 20, run.config.RENDER.FONT)
+        font = find_font("".join(sorted(set("".join(texts)))), 20, run.RENDER.FONT)
         where = font.path if isinstance(font.path, str) else "the one within Pillow"
         found.append(f"{where} for {corpus.name}")
     return ", ".join(dict.fromkeys(found))

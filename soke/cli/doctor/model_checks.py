@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from soke import assemble
+from soke.assemble.data import build_vocabulary, prompt_builder, text_builder
+from soke.assemble.models import load_trained_tokenizer
+from soke.assemble.trainer import pick_strategy, switch_on
 from soke.cli.doctor.rows import collected_warnings, warn
-from soke.cli.doctor.run import Run
+from soke.cli.doctor.run import CheckedRun
 from soke.config import load_config
 from soke.data.corpora import Corpus
 from soke.data.listing.annotations import DropCounts
 from soke.data.scan import survey
 from soke.data.token_files import check_folder, read_tokens, token_path
 from soke.files import MissingAssetError, checksum, require
-from soke.generator import read_config
+from soke.generator import Generator, SignToText, read_config
 from soke.retrieval import SignDictionary, check_origin
 from soke.training.run_checkpoints import check_tokenizer, choose_checkpoint, load_weights
 
@@ -26,10 +28,10 @@ REPLACE_DICTIONARY = (
 _FEW = 100
 
 
-def trained_tokenizer(run: Run) -> str:
-    path = Path(run.config.TRAIN.PRETRAINED_VAE)
+def trained_tokenizer(run: CheckedRun) -> str:
+    path = Path(run.TRAIN.PRETRAINED_VAE)
     try:
-        tokenizer = assemble.trained_tokenizer(run.config)
+        tokenizer = load_trained_tokenizer(run)
     except MissingAssetError as error:
         makers = [other for other in Path(run.cfg).parent.glob("*.yaml") if _makes(other, path)]
         if not makers or str(makers[0]) in str(error):
@@ -49,22 +51,21 @@ def _makes(cfg: Path, checkpoint: Path) -> bool:
     return config.TRAIN.STAGE == "vae" and checkpoint.parts[-3:-1] == (config.NAME, "checkpoints")
 
 
-def token_folder(run: Run) -> str:
-    config = run.config
-    folder = assemble.code_folder(config)
+def token_folder(run: CheckedRun) -> str:
+    folder = run.token_folder
     require(folder, "The folder of token files", "`python -m get_motion_code` writes it")
-    if not Path(config.TRAIN.PRETRAINED_VAE).exists():
+    if not Path(run.TRAIN.PRETRAINED_VAE).exists():
         warn("which tokenizer made them is compared once the tokenizer is there")
     else:
-        code = checksum(config.TRAIN.PRETRAINED_VAE)
-        if not check_folder(folder, code, assemble.part_table(config)):
+        code = checksum(run.TRAIN.PRETRAINED_VAE)
+        if not check_folder(folder, code, run.parts):
             warn("the folder does not say which tokenizer made them")
     return str(folder)
 
 
-def tokens(run: Run, corpus: Corpus) -> str:
+def tokens(run: CheckedRun, corpus: Corpus) -> str:
     """Count the clips with tokens; read the first of a split, or all in a thorough check."""
-    folder = assemble.code_folder(run.config)
+    folder = run.token_folder
     counts = []
     faults = []
     for split in run.training_splits:
@@ -73,7 +74,7 @@ def tokens(run: Run, corpus: Corpus) -> str:
         there = [path for path in paths if path.exists()]
         lacking = [clip for clip, path in zip(clips, paths) if not path.exists()]
         # Damaged clips never have tokens, and training leaves them out.
-        if 0 < len(lacking) <= _FEW and run.config.DATASET.CHECK_POSES:
+        if 0 < len(lacking) <= _FEW and run.DATASET.CHECK_POSES:
             with collected_warnings():
                 lacking = survey(lacking, DropCounts()).clips
         if lacking:
@@ -88,8 +89,8 @@ def tokens(run: Run, corpus: Corpus) -> str:
     return f"clips with tokens: {', '.join(counts)}"
 
 
-def _faults(run: Run, paths: Sequence[Path]) -> list[str]:
-    parts = assemble.part_table(run.config)
+def _faults(run: CheckedRun, paths: Sequence[Path]) -> list[str]:
+    parts = run.parts
     faults = []
     for path in paths if run.thorough else paths[:1]:
         try:
@@ -99,63 +100,63 @@ def _faults(run: Run, paths: Sequence[Path]) -> list[str]:
     return faults
 
 
-def dictionary(run: Run, path: str) -> str:
+def dictionary(run: CheckedRun, path: str) -> str:
     """Load a dictionary and compare its origin as `soke.retrieval.open_search` does."""
-    parts = assemble.part_table(run.config)
+    parts = run.parts
     signs = SignDictionary.load(path, parts)
-    checkpoint = Path(run.config.TRAIN.PRETRAINED_VAE)
+    checkpoint = Path(run.TRAIN.PRETRAINED_VAE)
     if not len(signs):
         warn("it is empty")
-    compare = checkpoint.exists() and not run.config.DEBUG  # a trial takes any dictionary
+    compare = checkpoint.exists() and not run.DEBUG  # a trial takes any dictionary
     if compare and not check_origin(path, checksum(checkpoint), parts):
         warn("it does not say which tokenizer made it")
-    names = ", ".join(corpus.name for corpus in run.corpora if corpus.dictionary == path)
+    names = ", ".join(corpus.name for corpus in run.corpora.values() if corpus.dictionary == path)
     return f"{path}: {len(signs):,} signs (for {names})"
 
 
-def vocabulary(run: Run) -> str:
-    folder = run.config.model.generator.folder
+def vocabulary(run: CheckedRun) -> str:
+    folder = run.model.generator.folder
     read_config(folder)
-    return f"{folder}: {assemble.vocabulary(run.config).text_size:,} text rows"
+    return f"{folder}: {build_vocabulary(run).text_size:,} text rows"
 
 
-def network(run: Run) -> str:
+def network(run: CheckedRun) -> str:
     """The parts of the network fit together."""
     return f"{sum(parameter.numel() for parameter in run.network().parameters()):,} parameters"
 
 
-def mbart_weights(run: Run) -> str:
-    run.network().load_backbone(run.config.model.generator.folder)
+def mbart_weights(run: CheckedRun) -> str:
+    network = run.network()
+    assert isinstance(network, (Generator, SignToText))
+    network.load_backbone(run.model.generator.folder)
     return "they fit"
 
 
-def prompts(run: Run) -> str:
-    make = assemble.prompt_builder if run.kind == "generator" else assemble.text_builder
-    builder = make(run.config)
+def prompts(run: CheckedRun) -> str:
+    make = prompt_builder if run.kind == "generator" else text_builder
+    builder = make(run)
     return f"phrasings: {len(builder.templates)}; at most {builder.max_length} tokens a text"
 
 
-def start_weights(run: Run) -> str:
-    load_weights(run.network(), run.config.TRAIN.PRETRAINED, run.kind)
-    return str(run.config.TRAIN.PRETRAINED)
+def start_weights(run: CheckedRun) -> str:
+    load_weights(run.network(), run.TRAIN.PRETRAINED, run.kind)
+    return str(run.TRAIN.PRETRAINED)
 
 
-def tested(run: Run) -> str:
+def tested(run: CheckedRun) -> str:
     """The checkpoint that `python -m test` takes."""
-    config = run.config.copy()
-    path = choose_checkpoint(config.TEST.CHECKPOINTS, assemble.run_directory(config))
+    path = choose_checkpoint(run.TEST.CHECKPOINTS, run.folder)
     if run.kind == "tokenizer":
-        config.TRAIN.PRETRAINED_VAE = str(path)
-        assemble.trained_tokenizer(config)
+        load_trained_tokenizer(run.changed("TRAIN.PRETRAINED_VAE", str(path)))
     else:
-        check_tokenizer(path, checksum(config.TRAIN.PRETRAINED_VAE))
+        check_tokenizer(path, checksum(run.TRAIN.PRETRAINED_VAE))
         load_weights(run.network(), path, run.kind)
     return str(path)
 
 
-def strategy(run: Run) -> str:
+def strategy(run: CheckedRun) -> str:
     """How processes share the work, and what is switched on in the network."""
     network = run.network()
-    assemble.strategy(run.config, network)
-    assemble.switch_on(run.config, network)
-    return run.config.TRAIN.STRATEGY
+    pick_strategy(run, network)
+    switch_on(run, network)
+    return run.TRAIN.STRATEGY

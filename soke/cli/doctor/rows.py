@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from soke.cli.doctor.run import Run
+    from soke.cli.doctor.run import CheckedRun
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class Check:
     """
 
     what: str
-    look: Callable[[Run], str]
+    look: Callable[[CheckedRun], str]
     needed_for: str = TRAIN
     after: Sequence[str] = ()
     remedy: str = ""
@@ -67,7 +67,7 @@ class Row:
         return self.failed and self.needed_for == TRAIN
 
 
-def examine(check: Check, run: Run) -> Row:
+def examine(check: Check, run: CheckedRun) -> Row:
     """Look, and turn whatever happens into a row."""
     with collected_warnings() as said:
         try:
@@ -107,17 +107,16 @@ def collected_warnings() -> Iterator[list[str]]:
     """Collect what the package warns of within the block, each message once, instead of logging."""
     said: list[str] = []
 
-    def collect(record: logging.LogRecord) -> None:
-        message = record.getMessage()
-        if not any(other.endswith(message) for other in said):
-            said.append(message)
+    class Collector(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            message = record.getMessage()
+            if not any(other.endswith(message) for other in said):
+                said.append(message)
 
-    handler = logging.Handler(logging.WARNING)
-    handler.emit = collect
     logger = logging.getLogger("soke")
     before = (logger.propagate, logger.handlers)
     logger.propagate = False
-    logger.handlers = [handler]
+    logger.handlers = [Collector(logging.WARNING)]
     try:
         with warnings.catch_warnings(action="ignore"):
             yield said

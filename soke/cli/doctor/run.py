@@ -7,19 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
-from omegaconf import DictConfig
 from torch import nn
 
-from soke import assemble
-from soke.data.corpora import Corpus
+from soke.assemble.data import build_vocabulary
+from soke.assemble.models import new_generator, new_text_decoder, new_tokenizer
+from soke.assemble.run import Run
 from soke.data.listing.annotations import Clip
 
 
-@dataclass
-class Run:
+@dataclass(frozen=True)
+class CheckedRun(Run):
     """A configuration, the words that chose it, and the clips that checks have found so far."""
 
-    config: DictConfig
     cfg: str
     words: tuple[str, ...]  # KEY=VALUE
     thorough: bool = False
@@ -28,27 +27,23 @@ class Run:
     @property
     def options(self) -> str:
         """What a command needs to run with this configuration."""
-        real = () if self.config.DEBUG else ("--nodebug",)
+        real = () if self.DEBUG else ("--nodebug",)
         return shlex.join(["--cfg", self.cfg, *real, *self.words])
 
     @property
     def kind(self) -> str:
         """What is trained, as checkpoints name it."""
-        return {"vae": "tokenizer", "m2t": "text_decoder"}.get(self.config.TRAIN.STAGE, "generator")
-
-    @property
-    def corpora(self) -> list[Corpus]:
-        return list(assemble.corpora(self.config).values())
+        return {"vae": "tokenizer", "m2t": "text_decoder"}.get(self.TRAIN.STAGE, "generator")
 
     @property
     def training_splits(self) -> list[str]:
-        return list(dict.fromkeys((self.config.TRAIN.SPLIT, self.config.EVAL.SPLIT)))
+        return list(dict.fromkeys((self.TRAIN.SPLIT, self.EVAL.SPLIT)))
 
     def network(self) -> nn.Module:
         """What is trained, with random weights; without memory for those of a generator."""
         if self.kind == "tokenizer":
-            return assemble.new_tokenizer(self.config)
-        words = assemble.vocabulary(self.config)
-        make = assemble.new_generator if self.kind == "generator" else assemble.new_text_decoder
+            return new_tokenizer(self)
+        words = build_vocabulary(self)
+        make = new_generator if self.kind == "generator" else new_text_decoder
         with torch.device("meta"):
-            return make(self.config, words)
+            return make(self, words)

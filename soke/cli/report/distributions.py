@@ -58,7 +58,7 @@ def make_chart(title: str, values: Mapping[str, np.ndarray]) -> Chart | None:
     for system, found in finite.items():
         counts, _ = np.histogram(found.clip(low, high), BINS, (low, high))
         heights = np.maximum(TALLEST * counts / counts.max(), 1).round(1)
-        bars = [(round(LEFT + BAR * i, 1), float(heights[i])) for i in np.flatnonzero(counts)]
+        bars = [(round(LEFT + BAR * int(i), 1), float(heights[i])) for i in np.flatnonzero(counts)]
         rows.append(Histogram(system, bars, place(np.median(found))))
     medians = ", ".join(f"{name} {np.median(found):.3g}" for name, found in finite.items())
     ticks = [tick for tick in MaxNLocator(5).tick_values(low, high) if low <= tick <= high]

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from omegaconf import DictConfig
 from rich.progress import track
 from torch import Tensor
 
-from soke import assemble as build
+from soke.assemble.models import load_body, load_trained_tokenizer
+from soke.assemble.run import Run
 from soke.body import BodyModel
 from soke.cli.show.output import output_folder
 from soke.data.token_files import CodeUsage, check_folder, count_codes, token_files
@@ -54,32 +54,32 @@ TINT = TINTS[SYSTEMS.index("generated")]
 FADED = 0.3  # what is left of the colours of a code that never occurs
 
 
-def render_codebook(config: DictConfig, name: str, folder: Path | None = None) -> Path:
+def render_codebook(run: Run, name: str, folder: Path | None = None) -> Path:
     """Write the contact sheet ``codebook-<part>.png`` of the part called ``name``.
 
     Frequencies are those of the token files of the configured corpora; where there are none, codes
     come in the order of their numbers and the sheet says why. Raises ``ValueError`` for an unknown
     part, or for token files that are not of this tokenizer.
     """
-    parts = build.part_table(config)
+    parts = run.parts
     if name not in parts.names:
         raise ValueError(
             f"--codebook is {name!r}; choose one of the parts: {', '.join(parts.names)}"
         )
     index = parts.names.index(name)
-    tokenizer = build.trained_tokenizer(config)
-    body = build.body_model(config)
-    tokens = build.code_folder(config)
-    same_tokenizer = check_folder(tokens, checksum(config.TRAIN.PRETRAINED_VAE), parts)
-    paths = [path for corpus in build.corpora(config) for path in token_files(tokens, corpus)]
+    tokenizer = load_trained_tokenizer(run)
+    body = load_body(run)
+    tokens = run.token_folder
+    same_tokenizer = check_folder(tokens, checksum(run.TRAIN.PRETRAINED_VAE), parts)
+    paths = [path for corpus in run.corpora for path in token_files(tokens, corpus)]
     usages = count_codes(track(paths, "counting codes", disable=not paths), parts)
     usage = usages[index] if usages else None
     if usage and not same_tokenizer:
         log.warning("%s does not say which tokenizer its tokens come from", tokens)
     pictures = draw_codes(code_poses(tokenizer, index), body, choose_view(parts[index], body))
     heading = describe(parts[index], usage, tokens)
-    path = (folder or output_folder(config)) / f"codebook-{name}.png"
-    write_image(path, lay_out(pictures, usage, heading, body.name, config.RENDER.FONT))
+    path = (folder or output_folder(run)) / f"codebook-{name}.png"
+    write_image(path, lay_out(pictures, usage, heading, body.name, run.RENDER.FONT))
     log.info("%s", heading)
     log.info("wrote %s", path)
     return path

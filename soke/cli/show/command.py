@@ -60,7 +60,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def main() -> None:
     config, options = parse_command_line(__doc__, add_options)
-    from soke import assemble
+    from soke.assemble.process import open_run
     from soke.cli.show.codes import render_codebook
     from soke.cli.show.motions import render_motion, render_tokens
     from soke.cli.show.output import output_of
@@ -68,19 +68,19 @@ def main() -> None:
     from soke.cli.show.typed_texts import render_texts
     from soke.data.texts import read_texts, typed_text
 
-    assemble.prepare_process(config)
-    output = output_of(config, options)
+    run = open_run(config)
+    output = output_of(run, options)
     language = options.lang
     if options.codebook is not None:
-        render_codebook(config, options.codebook, options.out)
+        render_codebook(run, options.codebook, options.out)
     elif options.demo_dataset is not None:
         chosen = options.clips, options.choose, options.compare
-        render_test_clips(config, options.demo_dataset, output, *chosen)
+        render_test_clips(run, options.demo_dataset, output, *chosen)
     elif options.tokens is not None:
-        render_tokens(config, options.tokens, output, language)
+        render_tokens(run, options.tokens, output, language)
     elif options.motion is not None:
-        render_motion(config, options.motion, output, language, options.hands)
+        render_motion(run, options.motion, output, language, options.hands)
     else:
         file = options.text_file
         texts = [typed_text(options.text)] if file is None else read_texts(file)
-        render_texts(config, texts, language, output)
+        render_texts(run, texts, language, output)

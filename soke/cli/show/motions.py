@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from omegaconf import DictConfig
 
-from soke import assemble as build
+from soke.assemble.models import load_body, load_trained_tokenizer
+from soke.assemble.run import Run
 from soke.body import BodyModel
 from soke.cli.show.output import Output
 from soke.data.corpora import corpus_of_language
@@ -28,26 +28,24 @@ log = logging.getLogger(__name__)
 
 
 @torch.inference_mode()
-def render_tokens(
-    config: DictConfig, path: Path, output: Output, language: str | None = None
-) -> list[Path]:
+def render_tokens(run: Run, path: Path, output: Output, language: str | None = None) -> list[Path]:
     """The motion of a token file ``.npy``, through the tokenizer of the configuration.
 
     Raises ``ValueError`` that names the file for tokens of other parts or codebooks.
     """
-    parts = build.part_table(config)
+    parts = run.parts
     require(path, "The token file", "`python -m get_motion_code` writes such files")
     tokens = read_tokens(path, parts)
-    tokenizer = build.trained_tokenizer(config).eval()
-    body = build.body_model(config)
+    tokenizer = load_trained_tokenizer(run).eval()
+    body = load_body(run)
     [motion] = tokenizer.decode_to_motion([torch.from_numpy(tokens)])
-    fps, language = _rate(config, language)
-    clip = _clip(config, body, path, motion.numpy(), fps, language=language, tokens=tokens)
+    fps, language = _rate(run, language)
+    clip = _clip(run, body, path, motion.numpy(), fps, language=language, tokens=tokens)
     return output.write_all(body, [(clip, output.folder / path.stem)], 1, path.stem)
 
 
 def render_motion(
-    config: DictConfig,
+    run: Run,
     path: Path,
     output: Output,
     language: str | None = None,
@@ -58,15 +56,15 @@ def render_motion(
     ``hands`` is the convention of hand poses where the form leaves it open. Raises ``ValueError``
     that names file and key for anything else.
     """
-    body = build.body_model(config)
+    body = load_body(run)
     require(path, "The motion", "Name a .npz, .npy or .pkl file, or a folder of frames")
     motion = read_poses(path, Hands(hands, tuple(body.hand_mean.tolist())))
     log.info("%s: %s", path, motion.recognised)
-    fps, language = _rate(config, language)
+    fps, language = _rate(run, language)
     if motion.fps is None:
         log.info("%s has no frame rate; it is shown at %g frames/s", path, fps)
     clip = _clip(
-        config,
+        run,
         body,
         path,
         frames_to_features(torch.from_numpy(motion.frames)).numpy(),
@@ -80,16 +78,16 @@ def render_motion(
     return output.write_all(body, [(clip, output.folder / path.stem)], 1, path.stem)
 
 
-def _rate(config: DictConfig, language: str | None) -> tuple[float, str]:
+def _rate(run: Run, language: str | None) -> tuple[float, str]:
     """Frames a second of the language's data set, and the language."""
     if language is None:
         return FPS, ""
-    corpus = corpus_of_language(language, list(build.corpora(config).values()))
+    corpus = corpus_of_language(language, list(run.corpora.values()))
     return corpus.fps, language
 
 
 def _clip(
-    config: DictConfig,
+    run: Run,
     body: BodyModel,
     path: Path,
     motion: np.ndarray,
@@ -101,7 +99,7 @@ def _clip(
     keywords: Sequence[str] = (),
     missing: Sequence[str] = (),
 ) -> ClipToShow:
-    parts = tuple(part.name for part in build.part_table(config))
+    parts = tuple(part.name for part in run.parts)
     if tokens is not None and (not tokens.size or tokens.shape[1] != len(parts)):
         tokens = None  # of another part table; the motion can be shown all the same
     system = System(SYSTEMS[1], motion, TINTS[1], tokens)

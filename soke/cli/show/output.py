@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from omegaconf import DictConfig
 from rich.progress import track
 
+from soke.assemble.run import Run
 from soke.body import BodyModel
 from soke.exports import EXPORTS, export
 from soke.viewer import write_page
@@ -91,23 +91,23 @@ def _log(written: Iterable[Path]) -> None:
         log.info("wrote %s", path)
 
 
-def output_of(config: DictConfig, options: argparse.Namespace) -> Output:
+def output_of(run: Run, options: argparse.Namespace) -> Output:
     """What the command line asks for."""
     return Output(
-        options.out or output_folder(config),
+        options.out or output_folder(run),
         tuple(dict.fromkeys(options.format)),
         options.html,
         tuple(dict.fromkeys(options.export)),
-        look(config, options.view),
+        look(run, options.view),
     )
 
 
-def look(config: DictConfig, view: str = Look().view) -> Look:
+def look(run: Run, view: str = Look().view) -> Look:
     """How films look: the configuration's ``RENDER`` section and a view."""
-    render = config.RENDER
+    render = run.RENDER
     return Look(view, render.FONT, render.BACKGROUND)
 
 
-def output_folder(config: DictConfig) -> Path:
+def output_folder(run: Run) -> Path:
     """Where pictures go if no other folder is named."""
-    return Path(config.OUTPUT.VISUALIZE) / config.NAME
+    return Path(run.OUTPUT.VISUALIZE) / run.NAME

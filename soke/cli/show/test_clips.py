@@ -8,10 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
-from omegaconf import DictConfig
 
-from soke import assemble as build
-from soke.assemble.run_metadata import results_folder
+from soke.assemble.models import load_body
+from soke.assemble.run import Run
 from soke.body import BodyModel
 from soke.cli.show.output import Output
 from soke.data.predictions import Prediction, prediction_files, read_prediction
@@ -29,7 +28,7 @@ CHOICES = ("first", "random", "best", "median", "worst")
 
 
 def render_test_clips(
-    config: DictConfig,
+    run: Run,
     corpus: str,
     output: Output,
     names: Sequence[str] | None = None,
@@ -39,7 +38,7 @@ def render_test_clips(
     """Reference and generated clip side by side, from the saved predictions of a test run.
 
     Args:
-        config: of the test run; ``RENDER.CLIPS`` clips are shown unless they are named.
+        run: of the test run; ``RENDER.CLIPS`` clips are shown unless they are named.
         corpus: the data set.
         output: what is written, below a folder called like the corpus.
         names: the clips to show.
@@ -49,57 +48,55 @@ def render_test_clips(
     Returns the files. Raises `soke.files.MissingAssetError` where there are no predictions, and
     ``ValueError`` for an unknown corpus, clip or choice, and a compared run that lacks a clip.
     """
-    if corpus not in config.CORPORA:
-        raise ValueError(f"--demo_dataset is {corpus!r}; choose one of {list(config.CORPORA)}")
-    results = results_folder(config)
+    if corpus not in run.CORPORA:
+        raise ValueError(f"--demo_dataset is {corpus!r}; choose one of {list(run.CORPORA)}")
+    results = run.results_folder
     paths = prediction_files(results, corpus)
-    scores = {run: _scores(_results(config, run), corpus) for run in (config.NAME, *compare)}
-    chosen = list(names or _choose(list(paths), scores[config.NAME], choice, config))
+    scores = {label: _scores(_results(run, label), corpus) for label in (run.NAME, *compare)}
+    chosen = list(names or _choose(list(paths), scores[run.NAME], choice, run))
     missing = [name for name in chosen if name not in paths]
     if missing:
         raise ValueError(f"no predictions of {missing}; there are {sorted(paths)[:20]}")
-    others = {run: prediction_files(_results(config, run), corpus) for run in compare}
-    for run, found in others.items():
+    others = {label: prediction_files(_results(run, label), corpus) for label in compare}
+    for label, found in others.items():
         lacking = [name for name in chosen if name not in found]
         if lacking:
-            raise ValueError(f"the test run {run} has no predictions of {lacking[:5]}")
-    body = build.body_model(config)
+            raise ValueError(f"the test run {label} has no predictions of {lacking[:5]}")
+    body = load_body(run)
     folder = output.folder / corpus
 
     def clips() -> Iterator[tuple[ClipToShow, Path]]:
         for name in chosen:
             own = read_prediction(paths[name])
-            rest = {run: read_prediction(found[name]) for run, found in others.items()}
-            said = {run: scores[run].get(name) for run in scores}
-            yield _clip(config, body, own, rest, said), folder / name.replace("/", "_")
+            rest = {label: read_prediction(found[name]) for label, found in others.items()}
+            said = {label: scores[label].get(name) for label in scores}
+            yield _clip(run, body, own, rest, said), folder / name.replace("/", "_")
 
     return output.write_all(body, clips(), len(chosen), corpus)
 
 
 def _clip(
-    config: DictConfig,
+    run: Run,
     body: BodyModel,
     own: Prediction,
     others: Mapping[str, Prediction],
     scores: Mapping[str, float | None],
 ) -> ClipToShow:
-    row = config.CORPORA[own.corpus]
+    row = run.CORPORA[own.corpus]
     reference, generated = SYSTEMS
     systems = [System(reference, own.reference, TINTS[0], own.reference_tokens)]
-    systems.append(
-        System(generated, own.generated, TINTS[1], own.tokens, _said(scores[config.NAME]))
-    )
-    for i, (run, other) in enumerate(others.items()):
+    systems.append(System(generated, own.generated, TINTS[1], own.tokens, _said(scores[run.NAME])))
+    for i, (label, other) in enumerate(others.items()):
         tint = TINTS[(2 + i) % len(TINTS)]
-        systems.append(System(run, other.generated, tint, other.tokens, _said(scores[run])))
+        systems.append(System(label, other.generated, tint, other.tokens, _said(scores[label])))
     original = None
-    if config.RENDER.VIDEOS is not None:
-        original = find_original(config.RENDER.VIDEOS, own.corpus, own.name)
+    if run.RENDER.VIDEOS is not None:
+        original = find_original(run.RENDER.VIDEOS, own.corpus, own.name)
         if original is None:
             log.warning(
-                "no video of %s/%s in RENDER.VIDEOS=%s", own.corpus, own.name, config.RENDER.VIDEOS
+                "no video of %s/%s in RENDER.VIDEOS=%s", own.corpus, own.name, run.RENDER.VIDEOS
             )
-    parts = tuple(part.name for part in build.part_table(config))
+    parts = tuple(part.name for part in run.parts)
     about = note(own.keywords, own.missing, body)
     return ClipToShow(
         own.name,
@@ -119,8 +116,8 @@ def _said(score: float | None) -> str:
     return "" if score is None or pd.isna(score) else SAID.format(1000 * score)
 
 
-def _results(config: DictConfig, run: str) -> Path:
-    return results_folder(config).with_name(run)
+def _results(run: Run, label: str) -> Path:
+    return run.results_folder.with_name(label)
 
 
 def _scores(results: Path, corpus: str) -> dict[str, float]:
@@ -137,20 +134,18 @@ def _scores(results: Path, corpus: str) -> dict[str, float]:
     return dict(zip(first["name"].astype(str), first[SCORE]))
 
 
-def _choose(
-    names: Sequence[str], scores: Mapping[str, float], choice: str, config: DictConfig
-) -> list[str]:
-    count = config.RENDER.CLIPS
+def _choose(names: Sequence[str], scores: Mapping[str, float], choice: str, run: Run) -> list[str]:
+    count = run.RENDER.CLIPS
     if choice not in CHOICES:
         raise ValueError(f"--choose is {choice!r}; choose one of {list(CHOICES)}")
     if choice == "first":
         return list(names)[:count]
     if choice == "random":
-        return sorted(random.Random(config.SEED_VALUE).sample(list(names), min(count, len(names))))
+        return sorted(random.Random(run.SEED_VALUE).sample(list(names), min(count, len(names))))
     scored = sorted((name for name in names if name in scores), key=lambda name: scores[name])
     if not scored:
         raise ValueError(
-            f"--choose {choice} needs the scores of clips, and {results_folder(config)}/clips.csv "
+            f"--choose {choice} needs the scores of clips, and {run.results_folder}/clips.csv "
             f"has none ({SCORE}): run `python -m test --task t2m` again"
         )
     starts = {"best": 0, "median": (len(scored) - count) // 2, "worst": len(scored) - count}

@@ -8,9 +8,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from omegaconf import DictConfig
-
-from soke import assemble as build
+from soke.assemble.run import Run
 from soke.cli.show.output import Output
 from soke.data.corpora import corpus_of_language
 from soke.data.motion_files import SignedText
@@ -26,7 +24,7 @@ ENDINGS = (".npy", ".npz")
 
 
 def render_texts(
-    config: DictConfig, texts: Sequence[str], language: str | None, output: Output
+    run: Run, texts: Sequence[str], language: str | None, output: Output
 ) -> list[Path]:
     """Generate texts and write tokens, SMPL-X parameters and pictures of each, below ``text/``.
 
@@ -34,13 +32,13 @@ def render_texts(
     Files are named after the text and its language; where a name is taken, a number is added.
     Returns the files.
     """
-    corpora = build.corpora(config)
+    corpora = run.corpora
     if language is None:
         raise ValueError(
             f"name the text's language with --lang: {[c.language for c in corpora.values()]}"
         )
     corpus_of_language(language, list(corpora.values()))
-    signer = build_signer(config)
+    signer = build_signer(run)
     folder = output.folder / "text"
     written: list[Path] = []
 

@@ -34,6 +34,12 @@ class CodebookQuantizer(Quantizer):
     gradient is meant for another code.
     """
 
+    codebook: Tensor
+    code_sum: Tensor
+    code_count: Tensor
+    started: Tensor
+    updates: Tensor
+
     def __init__(
         self, codebook_size: int, code_dim: int, decay: float, learning: str, reset: bool
     ) -> None:
