@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from soke.assemble.data import prompt_builder
-from soke.assemble.models import generator_module
+from soke.assemble.modules import generator_module
 from soke.assemble.process import pick_device
+from soke.assemble.prompting import prompt_builder
 from soke.assemble.run import Run
 from soke.body import BodyModel
 from soke.config import load_config

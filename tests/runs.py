@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from omegaconf import OmegaConf
 
-from soke.assemble.data import prompt_builder
+from soke.assemble.prompting import prompt_builder
 from soke.assemble.run import Run
 from soke.config import load_config
 from soke.generator import MultiHeadGenerator, read_config

@@ -85,3 +85,23 @@ def test_names_of_earlier_versions_still_run(module):
     )
     assert f"usage: soke {command}" in result.stdout
     assert f"now called `soke {command}`" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("module", "wanted"),
+    [
+        ("soke.assemble.pack_poses", ()),
+        ("soke.assemble.measure_poses", ()),
+        ("soke.assemble.dictionaries", ("numba",)),
+        ("soke.cli.show.motions", ("numba",)),
+        ("soke.cli.plot", ()),
+    ],
+)
+def test_a_command_imports_what_it_needs(module, wanted):
+    """Lightning takes 7 seconds to import, of which torchmetrics takes 3; transformers 1."""
+    heavy = ("lightning", "transformers", "torchmetrics", "torch._dynamo", "pandas", "numba")
+    code = f"import sys, {module}; print([name for name in {heavy} if name in sys.modules])"
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == str(list(wanted))

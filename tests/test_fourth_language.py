@@ -12,9 +12,12 @@ import numpy as np
 import pytest
 import torch
 
-from soke.assemble.data import pose_data, prompt_builder, read_clips, token_data
-from soke.assemble.models import generator_module, load_trained_tokenizer, tokenizer_module
+from soke.assemble.data import read_clips
+from soke.assemble.models import load_trained_tokenizer
+from soke.assemble.modules import generator_module, tokenizer_module
+from soke.assemble.prompting import prompt_builder
 from soke.assemble.run import Run
+from soke.assemble.training_data import pose_data, token_data
 from soke.cli import pack, small_mbart, statistics, tokens
 from soke.config import ConfigError, load_config
 from soke.data import load_motion, read_annotations

@@ -40,7 +40,8 @@ def normal(name):
 
 def test_what_is_imported_is_declared():
     declared = {normal(Requirement(line).name) for line in PROJECT["dependencies"]}
-    optional = {"bpy", "mathutils", "wandb"}  # Blender's own environment; a logger of choice
+    # Of Blender, a logger of choice, and of type checkers alone.
+    optional = {"bpy", "mathutils", "wandb", "_typeshed"}
     packages = packages_distributions()
     for name in third_party_imports("soke") - optional:
         assert {normal(package) for package in packages[name]} & declared, name

@@ -7,17 +7,15 @@ import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from lightning.pytorch.utilities import rank_zero_only
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from soke.assemble.run import Run
 from soke.body import locate_body_model
 from soke.body.model_files import relaxed_hands
-from soke.config import DEBUG_CLIPS, plain
+from soke.config import DEBUG_CLIPS
 from soke.data.clips import (
     OTHER_TEXT,
     Clips,
@@ -26,25 +24,20 @@ from soke.data.clips import (
     describe_sources,
     squeezed,
     summary_table,
-    write_summaries,
 )
 from soke.data.corpora import Corpus
-from soke.data.datasets import PoseDataset, TokenDataset, collate_poses
+from soke.data.datasets import PoseDataset, collate_poses
 from soke.data.freshness import open_shard
 from soke.data.layouts import layout_named
 from soke.data.listing.annotations import SIGNS, Clip, DropCounts
 from soke.data.listing.sources import Source
-from soke.data.loader import Collate, SignDataModule
 from soke.data.motion.hands import Hands
 from soke.data.motion.plausibility import compare_statistics
 from soke.data.pose_statistics import read_statistics
 from soke.data.scan import read_all, survey
 from soke.data.store import Shard
-from soke.data.token_files import check_folder, claim_folder
+from soke.data.token_files import claim_folder
 from soke.files import checksum
-from soke.generator import PromptBuilder, Vocabulary
-from soke.generator.prompts import GLOSS_SLOT
-from soke.retrieval import KeywordSearch, open_search
 from soke.tokenizer import PartTokenizer
 
 log = logging.getLogger(__name__)
@@ -160,14 +153,6 @@ def _text_pattern(run: Run) -> re.Pattern[str] | None:
         ) from None
 
 
-@rank_zero_only
-def report_data(folder: str | Path, *clips: Clips) -> None:
-    """Log what was kept and left out, by reason, and write it to ``data.txt`` and ``data.json``."""
-    summaries = [summary for some in clips for summary in some.summaries]
-    log.info("\n%s", summary_table(summaries))
-    write_summaries(folder, summaries)
-
-
 def pose_dataset(
     run: Run, clips: Sequence[Clip], tokenizer: PartTokenizer, crop: int | None = None
 ) -> PoseDataset:
@@ -192,60 +177,6 @@ def odd_statistics(run: Run, clips: Sequence[Clip]) -> tuple[str, ...]:
     return compare_statistics(motions, mean.numpy(), std.numpy())
 
 
-@rank_zero_only
-def _warn_of_statistics(run: Run, clips: Sequence[Clip]) -> None:
-    paths = run.DATASET.H2S.MEAN_PATH, run.DATASET.H2S.STD_PATH
-    if run.TRAIN.PRETRAINED or not all(Path(path).exists() for path in paths):
-        return  # trained weights bring statistics of their own
-    for message in odd_statistics(run, clips):
-        log.warning("%s and %s: %s; are they of other poses?", *paths, message)
-
-
-def training_clips(run: Run) -> tuple[Clips, Clips]:
-    """The clips of training and of validation, reported to the run directory."""
-    train = read_clips(run, run.TRAIN.SPLIT)
-    val = read_clips(run, run.EVAL.SPLIT)
-    report_data(run.folder, train, val)
-    return train, val
-
-
-def _data_module(
-    run: Run,
-    train: Dataset[Any],
-    val: Dataset[Any],
-    collate_train: Collate,
-    collate_val: Collate,
-    lengths: np.ndarray | None,
-) -> SignDataModule:
-    """``lengths`` are frames of the training clips before the length rule."""
-    if not run.TRAIN.GROUP_BY_LENGTH:
-        lengths = None
-    return SignDataModule(
-        train,
-        val,
-        collate_train,
-        collate_val,
-        run.TRAIN.BATCH_SIZE,
-        run.EVAL.BATCH_SIZE,
-        run.TRAIN.NUM_WORKERS,
-        run.EVAL.NUM_WORKERS,
-        None if lengths is None else run.length_limits.sizes(lengths),
-        run.SEED_VALUE,
-    )
-
-
-def pose_data(run: Run, tokenizer: PartTokenizer) -> SignDataModule:
-    """Batches of motion for the tokenizer."""
-    train, val = training_clips(run)
-    _warn_of_statistics(run, train)
-    crop = run.TRAIN.CROP_FRAMES
-    lengths = train.lengths
-    if crop is not None and lengths is not None:
-        lengths = lengths.clip(max=crop)
-    datasets = pose_dataset(run, train, tokenizer, crop), pose_dataset(run, val, tokenizer)
-    return _data_module(run, *datasets, collate_poses, collate_poses, lengths)
-
-
 def claim_code_folder(run: Run, tokenizer: PartTokenizer, clear: bool = False) -> None:
     """Note in the token files' folder which tokenizer they come from; empty it first if asked to.
 
@@ -257,78 +188,3 @@ def claim_code_folder(run: Run, tokenizer: PartTokenizer, clear: bool = False) -
     statistics = {"mean": tokenizer.mean.tolist(), "std": tokenizer.std.tolist()}
     code = checksum(run.TRAIN.PRETRAINED_VAE)
     claim_folder(folder, code, tokenizer.parts, statistics)
-
-
-def build_vocabulary(run: Run) -> Vocabulary:
-    """The rows of the mBART folder, of the languages and of the parts' codes."""
-    generator = run.model.generator
-    return Vocabulary(
-        generator.folder,
-        run.parts,
-        text_languages=[corpus.text_language for corpus in run.corpora.values()],
-        sign_languages=[corpus.sign_language for corpus in run.all_corpora.values()],
-        part_languages=generator.decoder == "part",
-    )
-
-
-def text_builder(run: Run) -> PromptBuilder:
-    """What makes batches for the text decoder: texts as they are, without retrieved signs."""
-    nothing = KeywordSearch({})
-    longest = run.model.generator.max_source
-    return PromptBuilder(build_vocabulary(run), run.corpora, nothing, longest)
-
-
-def prompt_builder(run: Run) -> PromptBuilder:
-    """Vocabulary, dictionaries and templates; ``.vocabulary`` is what the generator needs."""
-    parts = run.parts
-    chosen = run.corpora
-    settings = run.RETRIEVAL
-    checkpoint = Path(run.TRAIN.PRETRAINED_VAE)
-    search = open_search(
-        chosen.values(),
-        run.all_corpora.values(),
-        parts,
-        settings.MAX_KEYWORDS,
-        settings.MAX_TOKENS,
-        settings.SPELL_UNKNOWN,
-        settings.MODE,
-        settings.KEYWORDS_DIR,
-        checksum(checkpoint) if checkpoint.exists() and not run.DEBUG else None,
-    )
-    stage = run.TRAIN.STAGE if run.TRAIN.STAGE in run.PROMPTS else "lm_pretrain"
-    templates = plain(run.PROMPTS[stage])
-    return PromptBuilder(
-        build_vocabulary(run),
-        chosen,
-        search,
-        run.model.generator.max_source,
-        templates,
-        run.TRAIN.HIDE_TEXT,
-        run.TRAIN.HIDE_SIGNS,
-        run.TRAIN.SWAP_CODES,
-    )
-
-
-def token_data(run: Run, prompts: PromptBuilder) -> SignDataModule:
-    folder = run.token_folder
-    parts = run.parts
-    if not check_folder(folder, checksum(run.TRAIN.PRETRAINED_VAE), parts):
-        log.warning("%s does not say which tokenizer its tokens come from", folder)
-    cache = run.DATASET.CACHE
-    train, val = training_clips(run)
-    wants_gloss = any(GLOSS_SLOT in template for template in prompts.templates)
-    if wants_gloss and not any(clip.gloss for clip in train):
-        log.warning(
-            "PROMPTS have %s, and no training clip has a gloss; stores that were packed by an "
-            "earlier version hold none: remove DATASET.PACKED and run `soke pack` "
-            "again",
-            GLOSS_SLOT,
-        )
-    return _data_module(
-        run,
-        TokenDataset(train, folder, parts, augment=True, cache=cache),
-        TokenDataset(val, folder, parts, cache=cache),
-        prompts,
-        prompts,
-        train.lengths,
-    )

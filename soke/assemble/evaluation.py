@@ -12,20 +12,18 @@ from typing import TypedDict
 
 import torch
 
-from soke.assemble.data import pose_dataset, prompt_builder, read_clips, read_signs, report_data
-from soke.assemble.models import (
-    generator_module,
-    load_body,
-    load_text_decoder,
-    load_trained_tokenizer,
-)
+from soke.assemble.data import pose_dataset, read_clips, read_signs
+from soke.assemble.models import load_body, load_trained_tokenizer
+from soke.assemble.modules import generator_module, load_text_decoder
 from soke.assemble.process import launch_processes
+from soke.assemble.prompting import prompt_builder
 from soke.assemble.run import Run
 from soke.assemble.run_metadata import (
     fingerprint,
     prediction_source,
     run_metadata,
 )
+from soke.assemble.training_data import report_data
 from soke.body import BodyModel
 from soke.data.clips import Clips
 from soke.data.corpora import Corpus

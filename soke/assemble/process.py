@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import logging
+import os
+import random
+from typing import TYPE_CHECKING
 
-import lightning as L
+import numpy as np
 import torch
 from omegaconf import DictConfig
 
 from soke.assemble.run import Run
+
+if TYPE_CHECKING:
+    from lightning import Fabric
 
 
 def open_run(config: DictConfig) -> Run:
@@ -17,10 +23,20 @@ def open_run(config: DictConfig) -> Run:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     for noisy in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    L.seed_everything(run.SEED_VALUE, workers=True, verbose=False)
+    _seed(run.SEED_VALUE)
     if run.NUM_THREADS is not None:
         torch.set_num_threads(run.NUM_THREADS)
     return run
+
+
+def _seed(seed: int) -> None:
+    """What ``lightning.seed_everything(seed, workers=True)`` does, without the seconds that its
+    import takes in commands that need nothing else of Lightning."""
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 - other libraries draw from it
+    torch.manual_seed(seed)
+    os.environ["PL_GLOBAL_SEED"] = str(seed)
+    os.environ["PL_SEED_WORKERS"] = "1"
 
 
 def pick_device(run: Run) -> torch.device:
@@ -61,10 +77,12 @@ def lightning_devices(run: Run) -> tuple[str, int | list[int]]:
     return "cpu", devices if isinstance(devices, int) else len(devices)
 
 
-def launch_processes(run: Run) -> L.Fabric:
+def launch_processes(run: Run) -> Fabric:
     """The processes that share a verb other than training, started as those of training are."""
+    from lightning import Fabric
+
     kind, devices = lightning_devices(run)
-    fabric = L.Fabric(accelerator=kind, devices=devices, num_nodes=run.NUM_NODES)
+    fabric = Fabric(accelerator=kind, devices=devices, num_nodes=run.NUM_NODES)
     fabric.launch()
     if not fabric.is_global_zero:  # one process says what all of them do
         logging.getLogger().setLevel(logging.WARNING)

@@ -27,9 +27,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise ValueError("name the generator's weights with TRAIN.PRETRAINED=FILE")
     if options.clips < 1:
         raise ValueError(f"--clips must be 1 or more, got {options.clips}")
-    from soke.assemble.data import prompt_builder
-    from soke.assemble.models import generator_module
+    from soke.assemble.modules import generator_module
     from soke.assemble.process import open_run, pick_device
+    from soke.assemble.prompting import prompt_builder
     from soke.assemble.scale_trial import clip_batches, losses, report
 
     run = open_run(config)

@@ -19,8 +19,8 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
-from soke.assemble.data import prompt_builder
-from soke.assemble.models import generator_module
+from soke.assemble.modules import generator_module
+from soke.assemble.prompting import prompt_builder
 from soke.assemble.run import Run
 from soke.generator import Generator
 from soke.generator.mbart import folder as folders

@@ -19,16 +19,11 @@ def main() -> None:
     config, options = parse_command_line(__doc__, _options)
     from rich.progress import track
 
-    from soke.assemble.data import (
-        claim_code_folder,
-        pose_dataset,
-        pose_loader,
-        read_clips,
-        report_data,
-    )
+    from soke.assemble.data import claim_code_folder, pose_dataset, pose_loader, read_clips
     from soke.assemble.dictionaries import check_dictionaries, write_dictionaries
     from soke.assemble.models import load_trained_tokenizer
     from soke.assemble.process import launch_processes, open_run
+    from soke.assemble.training_data import report_data
     from soke.data.token_files import token_path, write_tokens
     from soke.tokenizer import encode_batches
 

@@ -9,10 +9,11 @@ def main() -> None:
     config, _ = parse_command_line(__doc__)
     from omegaconf import OmegaConf
 
-    from soke.assemble.data import pose_data, prompt_builder, text_builder, token_data
-    from soke.assemble.models import generator_module, text_module, tokenizer_module
+    from soke.assemble.modules import generator_module, text_module, tokenizer_module
     from soke.assemble.process import check_new_run, open_run
+    from soke.assemble.prompting import prompt_builder, text_builder
     from soke.assemble.trainer import build_trainer
+    from soke.assemble.training_data import pose_data, token_data
     from soke.files import atomic_path
     from soke.training.base_module import TrainingModule
     from soke.training.run_checkpoints import last_checkpoint

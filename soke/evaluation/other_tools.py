@@ -88,7 +88,7 @@ class Streams:
         return frames_to_features(torch.from_numpy(frames)).numpy()
 
 
-def find_streams(folder: Path, hands: Hands) -> Streams | None:
+def find_streams(folder: Path, hands: Hands | None) -> Streams | None:
     """The streams of one sampling run below a folder, None where there are none.
 
     Raises ``ValueError`` for several runs, for a stream that is missing and for one that does not
@@ -122,6 +122,7 @@ def find_streams(folder: Path, hands: Hands) -> Streams | None:
     for stream, expected in (("hand", [name for name in names for _ in range(2)]), ("face", names)):
         if stream in content and content[stream]["video_names"].tolist() != expected:
             raise ValueError(f"{paths[stream]} has other clips than {paths['body']}")
+    assert hands is not None, "streams of other tools need a hand convention"
     return Streams(content, paths["body"], tuple(paths.values()), hands)
 
 
@@ -154,7 +155,7 @@ def _without_language(text: str) -> str:
 
 
 def read_motion_prediction(
-    path: Path, clip: Clip, limits: LengthLimits, hands: Hands
+    path: Path, clip: Clip, limits: LengthLimits, hands: Hands | None
 ) -> Prediction:
     """A motion file of any form as the prediction of ``clip``, whose motion is the reference.
 

@@ -11,7 +11,8 @@ import torch
 from soke.data.datasets import PoseDataset, collate_poses
 from soke.evaluation.journal import Record
 from soke.metrics.position_errors import ReconstructionMetrics
-from soke.tokenizer import FRAMES_PER_TOKEN, PADDING, CodebookUse, PartTokenizer
+from soke.tokenizer import FRAMES_PER_TOKEN, PADDING, PartTokenizer
+from soke.tokenizer.codebook_usage import CodebookUse
 
 RECONSTRUCTION = "reconstruction (mm)"
 

@@ -155,7 +155,6 @@ class SavedPredictions:
             for path in ranks:
                 yield self._released(path)
             return
-        assert self.hands is not None, "motion of other tools needs a hand convention"
         streams = find_streams(self.folder, self.hands)
         if streams is not None:
             for index, name in enumerate(streams.names):
@@ -179,7 +178,6 @@ class SavedPredictions:
                 f"{name!r}: name the file like its clip, and have the data set at hand"
             )
         clip = self.known[name]
-        assert self.hands is not None
         read = partial(read_motion_prediction, path, clip, self.limits, self.hands)
         version = f"{clip.packing} {clip.rows}" if clip.rows else stamp(clip.poses)
         return SavedClip(Reference(clip.name, clip.corpus, clip.text), path, read, (path,), version)

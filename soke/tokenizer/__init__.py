@@ -1,6 +1,5 @@
 """Motion to tokens and back, one VQ-VAE per part."""
 
-from soke.tokenizer.codebook_usage import CodebookUse
 from soke.tokenizer.conv_network import FRAMES_PER_TOKEN
 from soke.tokenizer.encoding import encode_batches
 from soke.tokenizer.loading import load_tokenizer, save_published, save_safetensors
@@ -12,7 +11,6 @@ __all__ = [
     "FRAMES_PER_TOKEN",
     "PADDING",
     "QUANTIZERS",
-    "CodebookUse",
     "PartTokenizer",
     "encode_batches",
     "load_tokenizer",

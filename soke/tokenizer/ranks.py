@@ -39,7 +39,6 @@ def local_share(rows: int) -> BatchShare:
     return BatchShare(0, rows, rows, 1)
 
 
-@torch.compiler.disable
 def batch_share(rows: int, device: torch.device) -> BatchShare:
     """The share of this process, which holds ``rows`` rows. A collective on several ranks."""
     ranks = _ranks()

@@ -11,7 +11,8 @@ from soke.body import POINT_SETS, BodyModel
 from soke.metrics.aggregate import TOTAL, CorpusMean
 from soke.metrics.position_errors import clip_point_errors
 from soke.structures import PoseBatch, TokenizerOutput
-from soke.tokenizer import FRAMES_PER_TOKEN, CodebookUse, PartTokenizer, reconstruction_loss
+from soke.tokenizer import FRAMES_PER_TOKEN, PartTokenizer, reconstruction_loss
+from soke.tokenizer.codebook_usage import CodebookUse
 from soke.training.base_module import TrainingModule
 from soke.training.optimization import OptimizerFactory, SchedulerFactory
 

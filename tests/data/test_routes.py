@@ -21,8 +21,9 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from soke.assemble.data import pose_data, read_clips
+from soke.assemble.data import read_clips
 from soke.assemble.run import Run
+from soke.assemble.training_data import pose_data
 from soke.cli import pack
 from soke.config import load_config
 from soke.data import load_motion
@@ -296,6 +297,8 @@ from pathlib import Path
 import lightning as L
 import torch
 from lightning.pytorch.strategies import DDPStrategy
+from soke.assemble.run import Run
+from soke.assemble.training_data import pose_data
 from soke.config import load_config
 from soke.training.callbacks import EpochSeed
 from tests.helpers import small_tokenizer
@@ -318,7 +321,7 @@ class Witness(L.LightningModule):
         return torch.optim.SGD(self.parameters(), 0.1)
 
 config = load_config(sys.argv[1])
-module, data = Witness(), build.pose_data(config, small_tokenizer())
+module, data = Witness(), pose_data(Run(config), small_tokenizer())
 trainer = L.Trainer(
     accelerator="cpu", devices=2, max_epochs=2, use_distributed_sampler=False, logger=False,
     strategy=DDPStrategy(broadcast_buffers=False, start_method="fork"), num_sanity_val_steps=0,

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from soke.assemble.data import read_clips, report_data
+from soke.assemble.data import read_clips
 from soke.assemble.run import Run
+from soke.assemble.training_data import report_data
 from soke.config import load_config
 from soke.data import load_motion, read_annotations, summary_table
 from soke.data.listing.annotations import DropCounts

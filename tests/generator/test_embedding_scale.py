@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from soke.assemble.data import prompt_builder
-from soke.assemble.models import generator_module, text_module
+from soke.assemble.modules import generator_module, text_module
+from soke.assemble.prompting import prompt_builder
 from soke.assemble.run import Run
 from soke.config import load_config
 from soke.generator import GENERATORS, SignToText, generate, translate

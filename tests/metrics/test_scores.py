@@ -133,7 +133,7 @@ def test_the_order_of_rows_and_the_other_scores_do_not_matter():
 def test_blocks_of_resamples_change_nothing(monkeypatch):
     rows, other = table(x=draws(6, 30)), table(x=draws(7, 30))
     whole = bootstrap([mean_score("x")], rows), paired_difference(mean_score("x"), rows, other)
-    monkeypatch.setattr("soke.metrics.scores.bootstrap._BLOCK", 700)
+    monkeypatch.setattr("soke.metrics.scores.significance._BLOCK", 700)
     parts = bootstrap([mean_score("x")], rows), paired_difference(mean_score("x"), rows, other)
     assert parts[0]["x"] == pytest.approx(whole[0]["x"])
     assert (parts[1].low, parts[1].p_value) == pytest.approx((whole[1].low, whole[1].p_value))

@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from omegaconf import OmegaConf
 
-from soke.assemble.data import pose_data, prompt_builder, token_data
-from soke.assemble.models import generator_module, tokenizer_module
+from soke.assemble.modules import generator_module, tokenizer_module
 from soke.assemble.process import check_new_run
+from soke.assemble.prompting import prompt_builder
 from soke.assemble.run import Run
+from soke.assemble.training_data import pose_data, token_data
 from soke.cli.doctor.__main__ import check_all, parse
 from soke.cli.main import COMMANDS
 from soke.config import parse_command_line

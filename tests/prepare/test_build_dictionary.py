@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import torch
 
-from soke.assemble.data import pose_dataset, pose_loader, prompt_builder, read_signs
+from soke.assemble.data import pose_dataset, pose_loader, read_signs
 from soke.assemble.dictionaries import representative, write_dictionaries
 from soke.assemble.models import load_body, load_trained_tokenizer
+from soke.assemble.prompting import prompt_builder
 from soke.assemble.run import Run
 from soke.cli import dictionary as build_dictionary
 from soke.cli import tokens as tokens_command

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from soke.assemble.data import prompt_builder
-from soke.assemble.models import generator_module
+from soke.assemble.modules import generator_module
+from soke.assemble.prompting import prompt_builder
 from soke.assemble.run import Run
 from soke.cli.embedding_scale import main
 from soke.config import load_config

@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import MBartForConditionalGeneration
 
-from soke.assemble.data import prompt_builder
+from soke.assemble.prompting import prompt_builder
 from soke.assemble.run import Run
 from soke.checkpoints import read_checkpoint
 from soke.cli.export import generator as main

@@ -4,7 +4,7 @@ import pytest
 import torch
 from scipy.stats import entropy
 
-from soke.tokenizer import CodebookUse
+from soke.tokenizer.codebook_usage import CodebookUse
 
 
 @pytest.mark.parametrize("sizes", [[6, 3], [5], [4, 6, 3]])

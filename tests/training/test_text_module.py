@@ -9,8 +9,8 @@ import pytest
 import sacrebleu
 import torch
 
-from soke.assemble.data import build_vocabulary
-from soke.assemble.models import load_text_decoder, text_module
+from soke.assemble.modules import load_text_decoder, text_module
+from soke.assemble.prompting import build_vocabulary
 from soke.assemble.run import Run
 from soke.assemble.trainer import build_trainer
 from soke.config import load_config

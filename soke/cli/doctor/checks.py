@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from soke.assemble.data import odd_statistics, read_group
-from soke.assemble.models import optimization
+from soke.assemble.modules import optimization
 from soke.cli.doctor import machine, model_checks
 from soke.cli.doctor.rows import TEST, TOKENIZER, TOKENS, TRAIN, VIDEOS, Check, warn
 from soke.cli.doctor.run import CheckedRun

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from soke.assemble.data import build_vocabulary, prompt_builder, text_builder
 from soke.assemble.models import load_trained_tokenizer
+from soke.assemble.prompting import build_vocabulary, prompt_builder, text_builder
 from soke.assemble.trainer import pick_strategy, switch_on
 from soke.cli.doctor.rows import collected_warnings, warn
 from soke.cli.doctor.run import CheckedRun

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
-from soke.assemble.data import build_vocabulary
-from soke.assemble.models import new_generator, new_text_decoder, new_tokenizer
+from soke.assemble.models import new_tokenizer
+from soke.assemble.modules import new_generator, new_text_decoder
+from soke.assemble.prompting import build_vocabulary
 from soke.assemble.run import Run
 from soke.data.listing.annotations import Clip
 

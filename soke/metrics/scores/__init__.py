@@ -1,11 +1,5 @@
 """Scores as functions of sums over clips: values, intervals, differences of systems."""
 
-from soke.metrics.scores.bootstrap import (
-    PairedDifference,
-    bootstrap,
-    paired_difference,
-    paired_differences,
-)
 from soke.metrics.scores.score import (
     CLIP_KEYS,
     ClipSums,
@@ -14,6 +8,12 @@ from soke.metrics.scores.score import (
     mean_score,
     ratio_score,
     share_score,
+)
+from soke.metrics.scores.significance import (
+    PairedDifference,
+    bootstrap,
+    paired_difference,
+    paired_differences,
 )
 
 __all__ = [

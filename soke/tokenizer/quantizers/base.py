@@ -71,8 +71,6 @@ class Quantizer(nn.Module, ABC):
         ``counts`` [K] is how often each token occurs on all ranks.
         """
 
-    # The networks are what is worth compiling; a quantizer chooses rows and exchanges sums.
-    @torch.compiler.disable
     def forward(
         self, vectors: Tensor, mask: Tensor | None = None, share: BatchShare | None = None
     ) -> Quantized:

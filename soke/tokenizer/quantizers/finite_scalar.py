@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from vector_quantize_pytorch import FSQ
 
 from soke.tokenizer.quantizers.base import Quantizer
 from soke.tokenizer.ranks import BatchShare
@@ -21,6 +20,8 @@ class FiniteScalarQuantizer(Quantizer):
     """
 
     def __init__(self, levels: Sequence[int], code_dim: int) -> None:
+        from vector_quantize_pytorch import FSQ  # its import takes seconds
+
         super().__init__(math.prod(levels), code_dim)
         self.levels = tuple(levels)
         # Symmetric rounding is the one that the library admits for levels of two values.
